@@ -1,0 +1,5 @@
+"""``python -m datasetkit`` is ``dsk``."""
+
+from datasetkit.cli import main
+
+main()

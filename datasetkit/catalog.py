@@ -1,0 +1,78 @@
+"""Which stages there are: a name, where its class lives, and its one-line help. Strings only.
+
+A stage joins by one line here. The help is the first line of the class's docstring (a test holds
+the two together), repeated so that ``dsk --help`` imports no stage.
+"""
+
+from importlib import import_module
+from typing import NamedTuple
+
+from datasetkit.errors import UsageError, did_you_mean
+from datasetkit.stage import Stage
+
+
+class Entry(NamedTuple):
+    """A stage's class as ``module:Class``, and its help in one line."""
+
+    target: str
+    help: str
+
+
+STAGES = {
+    "grab": Entry(
+        "datasetkit.grabbers.grab:Grab",
+        "Fetch the pictures that a booru finds for a query, with their typed tags.",
+    ),
+    "folder": Entry(
+        "datasetkit.grabbers.folder:Folder",
+        "Take in the pictures of a local folder, with the captions beside them.",
+    ),
+    "tag": Entry(
+        "datasetkit.taggers.tag:Tagging",
+        "Add the tags that a WD-style model sees and the booru missed.",
+    ),
+    "clean": Entry(
+        "datasetkit.cleaners.clean:Clean",
+        "Take junk out of the captions and put the character first.",
+    ),
+    "flatten": Entry(
+        "datasetkit.cleaners.flatten:Flatten",
+        "Lay transparent pictures on a plain colour, and let the tags follow.",
+    ),
+    "crop": Entry(
+        "datasetkit.cleaners.crop:Crop",
+        "Cut pictures longer than 3:1 to that ratio, around what is drawn.",
+    ),
+    "repeats": Entry(
+        "datasetkit.exporters.repeats:Repeats",
+        "Write the folder a kohya trainer reads, with the repeats worked out.",
+    ),
+    "train": Entry(
+        "datasetkit.backend.train:Train",
+        "Train a LoRA on the exported folder, one file an epoch.",
+    ),
+    "generate": Entry(
+        "datasetkit.backend.paint:Generate",
+        "Paint pictures from a prompt, with or without a LoRA.",
+    ),
+    "grid": Entry(
+        "datasetkit.backend.grid:Grid",
+        "Paint epochs by weights in one picture, and name the best.",
+    ),
+}
+
+
+def stage_class(name: str) -> type[Stage]:
+    """Import the class of a stage; UsageError with the nearest name if there is none."""
+    if name not in STAGES:
+        raise UsageError(f"there is no stage '{name}'; {did_you_mean(name, STAGES)}")
+    module, _, attribute = STAGES[name].target.partition(":")
+    found: type[Stage] = getattr(import_module(module), attribute)
+    return found
+
+
+def name_of(stage: Stage) -> str:
+    """The name under which a stage stands in the catalog (its class's name if it does not)."""
+    kind = type(stage)
+    target = f"{kind.__module__}:{kind.__qualname__}"
+    return next((name for name, entry in STAGES.items() if entry.target == target), kind.__name__)

@@ -1,0 +1,1 @@
+"""Stages that make records cleaner: their tags, their pixels, their number."""

@@ -1,0 +1,252 @@
+"""The command line: every stage of the catalog as a sub-command, and what belongs to no stage.
+
+Exit codes: 0 done (also when there was nothing to do), 1 failed, 2 wrong use, 3 done but some
+pictures failed, 130 interrupted (run the same command again to go on).
+"""
+
+import dataclasses
+import inspect
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from datasetkit import __version__
+from datasetkit.catalog import STAGES, stage_class
+from datasetkit.errors import DatasetkitError
+
+if TYPE_CHECKING:
+    from datasetkit.pipeline import Pipeline
+
+FAILED_PICTURES = 3
+INTERRUPTED = 130
+
+DatasetOption = Annotated[
+    Path,
+    typer.Option(
+        "--dataset", "-d", envvar="DSK_DATASET", help="the dataset's folder", metavar="DIR"
+    ),
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="say what would change, change nothing")]
+Json = Annotated[bool, typer.Option("--json", help="one event a line on stdout, for programs")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="warnings and the last line only")]
+
+
+class Commands(TyperGroup):
+    """The sub-commands: those of the catalog are imported when they are called, not before."""
+
+    _listing = False
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """All names: the stages in the order of the work, then the rest."""
+        return [*STAGES, *self.commands]
+
+    def get_command(self, ctx: Any, name: str) -> Any:
+        """Find a command; while the overview is drawn, a stage's help is read from the catalog."""
+        if name not in STAGES:
+            return super().get_command(ctx, name)
+        if self._listing:
+            return TyperCommand(name, help=STAGES[name].help)
+        return stage_command(name)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Draw the overview without importing a stage."""
+        self._listing = True
+        super().format_help(ctx, formatter)
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    help="From a booru query to a clean, tagged dataset, a trained LoRA and its grid.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong use, 3 some pictures failed, 130 interrupted.",
+)
+
+
+def main() -> None:
+    """Run the command line; every refusal becomes a sentence on stderr and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # Windows consoles would choke on tags in kanji
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    try:
+        app()
+    except DatasetkitError as error:
+        sys.stderr.write(f"dsk: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("\ndsk: interrupted; run the same command again to go on\n")
+        sys.stderr.flush()
+        os._exit(INTERRUPTED)  # without waiting for downloads that nobody wants any more
+
+
+def stage_command(name: str) -> Any:
+    """Make the sub-command of a stage from the fields of its class."""
+    kind = stage_class(name)
+    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+
+    def command(
+        dataset: DatasetOption = Path("dataset"),
+        dry_run: DryRun = False,
+        as_json: Json = False,
+        quiet: QuietOption = False,
+        **given: Any,
+    ) -> None:
+        from datasetkit.pipeline import Pipeline, build
+
+        options = {key: _value(value) for key, value in given.items() if value is not None}
+        pipeline = Pipeline((build(name, options),), alone=True)
+        _execute(dataset, pipeline, dry_run=dry_run, as_json=as_json, quiet=quiet)
+
+    own = [_parameter(field) for field in fields]
+    signature = inspect.signature(command)
+    common = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
+    parameters = [*own, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in common)]
+    command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    command.__annotations__ = {p.name: p.annotation for p in parameters}
+    lone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+    lone.command(name, help=inspect.getdoc(kind))(command)
+    return typer.main.get_command(lone)
+
+
+@app.command()
+def run(
+    pipeline: Annotated[Path, typer.Argument(help="the pipeline's YAML file")],
+    dataset: Annotated[
+        Path | None,
+        typer.Option("--dataset", "-d", envvar="DSK_DATASET", help="instead of the file's own"),
+    ] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="STAGE.OPTION=VALUE", help="change an option of the file"),
+    ] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Run the stages of a pipeline file; run again, it goes on or does nothing."""
+    from datasetkit.pipeline import load
+
+    loaded = load(pipeline, set_ or ())
+    folder = dataset or Path(loaded.dataset or "dataset")
+    _execute(folder, loaded, dry_run=dry_run, as_json=as_json, quiet=quiet)
+
+
+@app.command()
+def info(dataset: DatasetOption = Path("dataset"), as_json: Json = False) -> None:
+    """Show what is in a dataset: pictures, sizes, tags by kind, rejects, what was run."""
+    from datasetkit.dataset import Dataset
+    from datasetkit.info import facts_of, show
+
+    with Dataset(dataset) as opened:
+        facts = facts_of(opened)
+    show(facts, as_json=as_json)
+
+
+@app.command()
+def undo(dataset: DatasetOption = Path("dataset")) -> None:
+    """Take the last step back: captions, pixels, rejects and what was brought in."""
+    from datasetkit.dataset import Dataset
+    from datasetkit.dataset import undo as take_back
+
+    with Dataset(dataset, write=True) as opened:
+        line = take_back(opened)
+    names = "+".join(next(iter(call)) for call in line["stages"])
+    counts = ", ".join(f"{line[what]} {what}" for what in ("added", "changed", "rejected"))
+    sys.stderr.write(f"took back {names} (step {line['step']}: {counts})\n")
+
+
+@app.command()
+def demo(
+    folder: Annotated[Path, typer.Argument(help="where to put the demo's files")] = Path("demo"),
+    quiet: QuietOption = False,
+) -> None:
+    """Run the whole length without network or graphics card, on drawn characters."""
+    from datasetkit.demo.run import run_demo
+    from datasetkit.screen import open_screen
+
+    screen = open_screen(as_json=False, quiet=quiet)
+    try:
+        verdict = run_demo(folder, screen.show)
+    finally:
+        screen.close()
+    screen.say(verdict)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def _execute(
+    folder: Path, pipeline: "Pipeline", *, dry_run: bool, as_json: bool, quiet: bool
+) -> None:
+    """Run a pipeline, be it one stage of a sub-command, and end with a line and an exit code."""
+    from datasetkit.dataset import Dataset
+    from datasetkit.engines.chain import plan, run_pipeline, run_stage
+    from datasetkit.screen import last_line, open_screen
+    from datasetkit.stage import Map
+
+    screen = open_screen(as_json=as_json, quiet=quiet)
+    lone = pipeline.stages[0] if pipeline.alone else None
+    try:
+        if dry_run and not isinstance(lone, Map):
+            for line in plan(folder, pipeline):
+                screen.say(line)
+            outcomes = []
+        else:
+            with Dataset(folder, write=not dry_run) as dataset:
+                for note in dataset.notes:
+                    screen.say(note)
+                if lone:
+                    outcomes = [run_stage(dataset, lone, screen.show, dry_run=dry_run)]
+                else:
+                    outcomes = run_pipeline(dataset, pipeline, screen.show)
+    finally:
+        screen.close()
+    screen.say(last_line(outcomes, dry_run=dry_run))
+    if any(outcome.errors for outcome in outcomes):
+        raise typer.Exit(FAILED_PICTURES)
+
+
+def _parameter(field: "dataclasses.Field[Any]") -> inspect.Parameter:
+    """One option of a stage as a parameter of its sub-command.
+
+    Values come as text and are judged where YAML's are, so that both faces refuse alike; only
+    what is given on the command line is passed on.
+    """
+    several = "tuple" in str(field.type)
+    required = field.default is dataclasses.MISSING
+    help_ = field.metadata["description"]
+    kind: Any = list[str] | None if several else str if required else str | None
+    if field.metadata.get("argument"):
+        made: Any = typer.Argument(help=help_, metavar=field.name.upper())
+    elif field.type in (bool, "bool"):
+        kind = bool | None
+        made = typer.Option(help=f"{help_} [default: {'yes' if field.default else 'no'}]")
+    else:
+        shown = ",".join(map(str, field.default)) if several else field.default
+        name = f"--{field.name.replace('_', '-')}"
+        help_ = help_ if shown in ("", None) else f"{help_} [default: {shown}]"
+        made = typer.Option(name, help=help_, metavar="A,B" if several else _metavar(field.type))
+    return inspect.Parameter(
+        field.name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=inspect.Parameter.empty if required else None,
+        annotation=Annotated[kind, made],
+    )
+
+
+def _value(given: Any) -> Any:
+    return ",".join(given) if isinstance(given, list) else given
+
+
+def _metavar(kind: Any) -> str:
+    name = str(getattr(kind, "__name__", kind))
+    return {"int": "INTEGER", "float": "NUMBER"}.get(name, "TEXT")

@@ -1,0 +1,85 @@
+"""The ``.txt`` beside a picture: what people and trainers read, and where people's edits win."""
+
+import codecs
+from dataclasses import replace
+from pathlib import Path
+
+from datasetkit.dataset.lines import write_file
+from datasetkit.errors import DatasetError
+from datasetkit.record import HAND, Record, Tag
+from datasetkit.tags import from_caption, join_caption, split_caption, to_caption
+
+MAX_BYTES = 1024 * 1024  # a caption is a line; a larger file beside a picture is something else
+
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+
+def caption(record: Record) -> str:
+    """The caption of a record: its tags in order, a trigger word as it stands."""
+    return join_caption(
+        tag.name if tag.kind == "trigger" else to_caption(tag.name) for tag in record.tags
+    )
+
+
+def caption_path(picture: Path) -> Path:
+    """The caption file of a picture: same stem, ``.txt``."""
+    return picture.with_suffix(".txt")
+
+
+def read_caption(path: Path) -> str | None:
+    """Read a caption file, whatever editor saved it; None if there is none.
+
+    UTF-8 with or without a mark, UTF-16 with one, then cp932 (old Japanese Windows). Raises
+    DatasetError for a file over MAX_BYTES, with NUL bytes, or in no such encoding.
+    """
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return None
+    if size > MAX_BYTES:
+        raise DatasetError(f"{path}: a caption of {size:,} bytes; {MAX_BYTES:,} is the limit")
+    data = path.read_bytes()
+    encodings = [name for mark, name in _MARKS.items() if data.startswith(mark)]
+    for encoding in encodings or ["utf-8", "cp932"]:
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" in text:
+            raise DatasetError(f"{path}: a caption with NUL bytes; save it as UTF-8 text")
+        return text
+    raise DatasetError(f"{path}: neither UTF-8, UTF-16 nor cp932; save the caption as UTF-8 text")
+
+
+def write_caption(record: Record) -> None:
+    """Write a record's caption beside its picture, unless it stands there already."""
+    path = caption_path(record.picture.path)
+    data = (caption(record) + "\n").encode()
+    if not path.exists() or path.read_bytes() != data:
+        write_file(path, data)
+
+
+def says_the_same(text: str, record: Record) -> bool:
+    """Say whether a caption text names the record's tags in the record's order."""
+    return _names(text) == [from_caption(tag.name) for tag in record.tags]
+
+
+def with_hand_edits(record: Record, text: str) -> Record:
+    """Return the record as a person's caption has it.
+
+    Added words become tags by ``hand``, words that were taken out stay out, the order is theirs.
+    """
+    standing = {from_caption(tag.name): tag for tag in record.tags}
+    names = _names(text)
+    tags = tuple(standing.get(name) or Tag(name, by=(HAND,)) for name in names)
+    gone = {tag.name for name, tag in standing.items() if name not in set(names)}
+    removed = (record.removed | gone) - {tag.name for tag in tags}
+    return replace(record, tags=tags, removed=frozenset(removed))
+
+
+def _names(text: str) -> list[str]:
+    return split_caption(text.replace("\n", ","))  # a person may write a tag a line

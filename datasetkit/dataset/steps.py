@@ -1,0 +1,217 @@
+"""A step: one stage, or one leg of stages, as a change that can be undone as a whole."""
+
+import glob
+import json
+import os
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from datasetkit.dataset import captions
+from datasetkit.dataset.dataset import Dataset
+from datasetkit.dataset.lines import Line, Log, read, write_file
+from datasetkit.dataset.rows import from_line
+from datasetkit.errors import DatasetError
+from datasetkit.record import HAND, Record
+
+Call = Mapping[str, Mapping[str, Any]]  # {"clean": {"drop": ["absurdres"]}}, as in YAML
+
+
+class Step:
+    """A change in the making: what each key was before is written down before it changes.
+
+    Use as a context manager. Left by an exception, the step stays open: the same calls go on with
+    it, other calls close it first. Its history line is written when it ends.
+    """
+
+    def __init__(self, dataset: Dataset, calls: Sequence[Call]) -> None:
+        self.dataset = dataset
+        self.calls = [{name: dict(options) for name, options in call.items()} for call in calls]
+        self._marker = dataset.memory / "step.json"
+
+    def __enter__(self) -> "Step":
+        unfinished = unfinished_step(self.dataset)
+        if unfinished and unfinished["stages"] != json.loads(json.dumps(self.calls)):
+            close_unfinished(self.dataset, unfinished)
+            unfinished = None
+        self.number = unfinished["step"] if unfinished else next_number(self.dataset)
+        self._folder = undo_folder(self.dataset, self.number)
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._before = Log(self._folder / "before.jsonl")
+        self._seen = {line["key"] for line in self._before.lines}
+        marker = {"step": self.number, "stages": self.calls}
+        write_file(self._marker, json.dumps(marker).encode())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._before.close()
+        if error is None:
+            self.dataset.journal.compact()
+            _finish(self.dataset, self.number, self.calls, {})
+
+    def put(self, record: Record, staged: Path | None = None) -> Record:
+        """Add or change a record, so that it can be taken back."""
+        self._note_before(record, new_pixels=staged is not None)
+        return self.dataset.put(record, self.number, staged)
+
+    def reject(self, record: Record, stage: str, reason: str, staged: Path | None = None) -> None:
+        """Leave a record out, so that it can be taken back."""
+        self._note_before(record, new_pixels=False)
+        self.dataset.reject(record, self.number, stage, reason, staged)
+
+    def _note_before(self, record: Record, *, new_pixels: bool) -> None:
+        key = record.key
+        if key in self._seen:
+            return
+        line = self.dataset.journal.kept.get(key)
+        if line and new_pixels:
+            picture = self.dataset.path / line["file"]
+            _save(picture, self._folder / line["file"])
+            if not any(self.dataset.originals_folder.glob(f"{glob.escape(key)}.*")):
+                _save(picture, self.dataset.originals_folder / line["file"])
+        self._before.append({"key": key, "before": line, "file": record.picture.path.name})
+        self._seen.add(key)
+
+
+def undo(dataset: Dataset) -> Line:
+    """Take back the last step that changed the dataset, and return its line of the history.
+
+    Edits that a person made since are kept. Pictures that the step brought in go to
+    ``.dsk/undone``. Raises DatasetError when there is nothing to undo.
+    """
+    unfinished = unfinished_step(dataset)
+    if unfinished:
+        close_unfinished(dataset, unfinished)
+    steps = [line for line in dataset.history if undo_folder(dataset, line["step"]).is_dir()]
+    if not steps:
+        raise DatasetError(f"there is nothing to undo in {dataset.path}")
+    last = steps[-1]
+    folder = undo_folder(dataset, last["step"])
+    number = next_number(dataset)
+    entries = read(folder / "before.jsonl")[0]
+    brought = [entry for entry in entries if entry["before"] is None]
+    for entry in entries:
+        if entry["before"] is not None:
+            _take_back(dataset, entry["before"], folder, number)
+    # Forget first, move then: killed in between, the files are strangers that a second undo moves.
+    dataset.journal.forget(entry["key"] for entry in brought)
+    dataset.journal.compact()
+    for entry in brought:
+        _set_aside(dataset, entry["file"], dataset.memory / "undone" / folder.name)
+    (dataset.memory / "marks.json").unlink(missing_ok=True)
+    _append_history(dataset, {"step": number, "undo": last["step"], "when": now()})
+    shutil.rmtree(folder)
+    return last
+
+
+def note_task(dataset: Dataset, calls: Sequence[Call], extra: Line) -> None:
+    """Note in the history that a task ran, with what it made."""
+    line = {"step": next_number(dataset), "stages": list(calls), **extra, "when": now()}
+    _append_history(dataset, line)
+
+
+def next_number(dataset: Dataset) -> int:
+    """The number of the step that comes next."""
+    entries = read(dataset.memory / "history.jsonl")[0]
+    return 1 + max((int(entry["step"]) for entry in entries), default=0)
+
+
+def unfinished_step(dataset: Dataset) -> Line | None:
+    """The step that a killed or interrupted run left open, if there is one."""
+    marker = dataset.memory / "step.json"
+    if not marker.exists():
+        return None
+    line: Line = json.loads(marker.read_text())
+    return line
+
+
+def close_unfinished(dataset: Dataset, unfinished: Line) -> None:
+    """End an open step as it stands, so that it can be undone like any other."""
+    dataset.journal.compact()
+    _finish(dataset, unfinished["step"], unfinished["stages"], {"interrupted": True})
+
+
+def undo_folder(dataset: Dataset, step: int) -> Path:
+    """Where a step keeps what was before it."""
+    return dataset.memory / "undo" / f"{step:04d}"
+
+
+def now() -> str:
+    """The time in UTC to the second, ISO 8601; SOURCE_DATE_EPOCH wins, for repeatable builds."""
+    seconds = float(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def _finish(dataset: Dataset, number: int, calls: Sequence[Call], extra: Line) -> None:
+    folder = undo_folder(dataset, number)
+    entries = read(folder / "before.jsonl")[0]
+    keys = {entry["key"]: entry["before"] for entry in entries}
+    rejected = sum(key in dataset.journal.rejected for key in keys)
+    added = sum(before is None and key in dataset.journal.kept for key, before in keys.items())
+    counts = {"added": added, "changed": len(keys) - added - rejected, "rejected": rejected}
+    if keys:
+        line = {"step": number, "stages": list(calls), **counts, **extra, "when": now()}
+        _append_history(dataset, line)
+    else:
+        shutil.rmtree(folder, ignore_errors=True)  # nothing changed: there is nothing to undo
+    (dataset.memory / "step.json").unlink(missing_ok=True)
+
+
+def _append_history(dataset: Dataset, line: Line) -> None:
+    log = Log(dataset.memory / "history.jsonl")
+    if not any(entry["step"] == line["step"] for entry in log.lines):
+        log.append(line)
+    log.close()
+
+
+def _take_back(dataset: Dataset, before: Line, folder: Path, number: int) -> None:
+    """Bring one record back to what it was, with what a person did to it since."""
+    record = from_line(before, dataset.path)
+    name = before["file"]
+    current = dataset.journal.kept.get(record.key)
+    shelved = dataset.rejected_folder / name
+    saved = [path for path in (folder / name, shelved) if path.exists()]
+    staged = dataset.workshop / name if saved else None
+    if staged:
+        _save(saved[0], staged)
+    if current is not None:
+        record = _with_later_edits(record, from_line(current, dataset.path))
+    dataset.put(record, number, staged)
+    shelved.unlink(missing_ok=True)
+    captions.caption_path(shelved).unlink(missing_ok=True)
+
+
+def _with_later_edits(record: Record, current: Record) -> Record:
+    """Give a record of the past the tags that a person added or removed since."""
+    removed = record.removed | current.removed
+    added = [tag for tag in current.tags if tag.by == (HAND,)]
+    return replace(record, removed=removed).with_tags([*record.tags, *added])
+
+
+def _set_aside(dataset: Dataset, name: str, folder: Path) -> None:
+    """Move a picture that an undone step had brought in out of the dataset, without deleting it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for home in (dataset.path, dataset.rejected_folder):
+        for path in (home / name, captions.caption_path(home / name)):
+            if path.exists():
+                os.replace(path, folder / path.name)
+
+
+def _save(source: Path, target: Path) -> None:
+    """Keep a file under a second name: a hard link where the disk can, else a copy."""
+    if target.exists():
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

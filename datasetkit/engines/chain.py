@@ -1,0 +1,113 @@
+"""A whole pipeline, and what of it was done before: a second run does nothing."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from datasetkit.catalog import name_of
+from datasetkit.dataset import Dataset
+from datasetkit.dataset.lines import write_file
+from datasetkit.engines.events import Ended, Outcome, Report
+from datasetkit.engines.local import legs, run_leg
+from datasetkit.pipeline import Pipeline, call_of
+from datasetkit.stage import Source, Stage
+
+
+def run_stage(dataset: Dataset, stage: Stage, report: Report, *, dry_run: bool = False) -> Outcome:
+    """Run one stage by itself; it always looks again, and changes only what is not as it says."""
+    stage.check()
+    return run_leg(dataset, [stage], report, dry_run=dry_run)
+
+
+def plan(folder: Path, pipeline: Pipeline) -> list[str]:
+    """Say, a line a stage, what a run would do; nothing is read but the dataset's memory."""
+    for stage in pipeline.stages:
+        stage.check()
+    parts = legs(pipeline.stages)
+    first = 0
+    if (folder / ".dsk").is_dir():
+        with Dataset(folder) as dataset:
+            first = _Done(dataset).how_many(parts)
+    lines = []
+    for index, leg in enumerate(parts):
+        for stage in leg:
+            what = "done before" if index < first and not pipeline.alone else stage.plan()
+            lines.append(f"{name_of(stage):>10}: {what}")
+    return lines
+
+
+def run_pipeline(dataset: Dataset, pipeline: Pipeline, report: Report) -> list[Outcome]:
+    """Run a pipeline's stages on a dataset open for writing, passing over what was done before.
+
+    A leg is done when the same legs up to it have run and the dataset is as they left it, with
+    every file they made in place. After an edit by hand only the sources are passed over; the
+    other stages look again at every picture, and change what the edit asks for.
+    """
+    for stage in pipeline.stages:
+        stage.check()
+    outcomes = []
+    done = _Done(dataset)
+    parts = legs(pipeline.stages)
+    first = done.how_many(parts)
+    for index, leg in enumerate(parts):
+        if index < first or (isinstance(leg[0], Source) and done.ran(parts, index)):
+            outcome = Outcome("+".join(name_of(stage) for stage in leg), already_done=True)
+            outcome.unchanged = len(dataset)
+            report(Ended(outcome))
+        else:
+            outcome = run_leg(dataset, leg, report)
+            done.note(parts, index, outcome.outputs)
+        outcomes.append(outcome)
+    return outcomes
+
+
+class _Done:
+    """The legs that ran to their end, in ``.dsk/marks.json``, and how they left the dataset."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self._dataset = dataset
+        self._path = dataset.memory / "marks.json"
+        self._marks: dict[str, Any] = {"legs": [], "state": ""}
+        if self._path.exists():
+            self._marks = json.loads(self._path.read_text())
+
+    def how_many(self, parts: Sequence[tuple[Stage, ...]]) -> int:
+        """How many legs from the first need not run again."""
+        if self._marks["state"] != fingerprint(self._dataset):
+            return 0
+        for index in range(len(parts)):
+            if not self.ran(parts, index) or not self._outputs_stand(index):
+                return index
+        return len(parts)
+
+    def ran(self, parts: Sequence[tuple[Stage, ...]], index: int) -> bool:
+        """Say whether the legs up to this one ran, with these options, in this order."""
+        marks = self._marks["legs"][: index + 1]
+        return [mark["call"] for mark in marks] == [_calls(leg) for leg in parts[: index + 1]]
+
+    def note(self, parts: Sequence[tuple[Stage, ...]], index: int, outputs: list[Path]) -> None:
+        """Remember that a leg ran to its end."""
+        kept = self._marks["legs"][:index]
+        files = [str(path.resolve()) for path in outputs]
+        mark = {"call": _calls(parts[index]), "outputs": files}
+        self._marks = {"legs": [*kept, mark], "state": fingerprint(self._dataset)}
+        write_file(self._path, json.dumps(self._marks, indent=1).encode())
+
+    def _outputs_stand(self, index: int) -> bool:
+        return all(Path(name).exists() for name in self._marks["legs"][index]["outputs"])
+
+
+def fingerprint(dataset: Dataset) -> str:
+    """A digest of what trainers read of a dataset: its pictures' names and sizes, its tags."""
+    digest = hashlib.blake2b(digest_size=16)
+    for line in dataset.journal.kept.values():
+        essence = [line["place"], line["file"], line["bytes"], [tag[:2] for tag in line["tags"]]]
+        digest.update(json.dumps(essence).encode())
+    return digest.hexdigest()
+
+
+def _calls(leg: Sequence[Stage]) -> list[Any]:
+    calls: list[Any] = json.loads(json.dumps([call_of(stage) for stage in leg]))
+    return calls

@@ -1,0 +1,144 @@
+"""The ``repeats`` stage: the folder that kohya's trainers read, with the sum done."""
+
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil
+from pathlib import Path
+
+from datasetkit import safety
+from datasetkit.dataset import Dataset, caption
+from datasetkit.dataset.captions import caption_path
+from datasetkit.dataset.lines import write_file
+from datasetkit.errors import DatasetError, UsageError
+from datasetkit.names import safe_stem
+from datasetkit.record import Record
+from datasetkit.stage import Note, Progress, Task, Work, Wrote, opt
+
+MARK = ".dsk-export.json"  # names what was written here, so that nothing else is ever removed
+
+
+@dataclass(frozen=True)
+class Repeats(Task):
+    """Write the folder a kohya trainer reads, with the repeats worked out.
+
+    repeats = ceil(steps / epochs / pictures), and the folder is called N_name. Pictures are hard
+    links where the disk can (they take no space), captions are copies. Run again after a change,
+    the folder is brought up to date; a folder that holds other files is refused, never emptied.
+    """
+
+    steps: int = opt(4000, "how many pictures the training should see, all epochs together", ge=1)
+    epochs: int = opt(10, "in how many rounds", ge=1)
+    name: str = opt("", "what the folder is called after its number (default: the character)")
+    out: str = opt("", "where the folder is written (default: train/ in the dataset)")
+
+    def plan(self) -> str:
+        """Say what will be worked out and where it goes."""
+        where = self.out or "train/ in the dataset"
+        return f"{self.steps} steps in {self.epochs} epochs, written to {where}"
+
+    def __call__(self, dataset: Dataset) -> Iterator[Work]:
+        """Write the folder, or say that it is up to date; yield it and the sum."""
+        records = dataset.records
+        allowed = [r for r in records if not safety.refusal(r.names, r.origin.rating)]
+        if len(allowed) < len(records):
+            refused = len(records) - len(allowed)
+            yield Note(f"{refused} pictures are left out by the safety rules", warning=True)
+        if not allowed:
+            raise UsageError(f"there are no pictures in {dataset.path} to write a folder of")
+        bare = sum(not record.tags for record in allowed)
+        if bare:
+            yield Note(f"{bare} pictures have no caption; the folder's name stands in", True)
+        repeats = ceil(self.steps / self.epochs / len(allowed))
+        out = Path(self.out) if self.out else dataset.path / "train"
+        folder = out / f"{repeats}_{safe_stem(self.name or name_of(dataset.path, allowed))}"
+        yield Note(
+            f"{len(allowed)} pictures x {repeats} repeats x {self.epochs} epochs = "
+            f"{len(allowed) * repeats * self.epochs:,} steps (asked: {self.steps:,}; "
+            f"repeats = ceil({self.steps} / {self.epochs} / {len(allowed)}), batch size 1)"
+        )
+        yield from _export(allowed, out, folder)
+
+
+def name_of(path: Path, records: list[Record]) -> str:
+    """Name a dataset after its trigger word, else its commonest character, else its folder."""
+    for kind in ("trigger", "character"):
+        names = Counter(tag.name for record in records for tag in record.tags if tag.kind == kind)
+        if names:
+            name = names.most_common(1)[0][0]
+            return name.split("_(")[0] or name
+    return path.resolve().name
+
+
+def _export(records: list[Record], out: Path, folder: Path) -> Iterator[Work]:
+    """Bring ``out`` to hold this one folder: written aside whole, then renamed."""
+    wanted = {record.picture.path.name: record for record in records}
+    mark = out / MARK
+    written = json.loads(mark.read_text()) if mark.exists() else {}
+    _refuse_strangers(out, written)
+    if written.get("folder") == folder.name and _up_to_date(folder, wanted):
+        yield Note(f"{folder} is up to date")
+        yield Wrote(folder, fresh=False)
+        return
+    draft = out / ".part"
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
+    for done, record in enumerate(records, 1):
+        target = draft / record.picture.path.name
+        try:
+            os.link(record.picture.path, target)
+        except OSError:  # another disk, or one without links
+            shutil.copyfile(record.picture.path, target)
+        if record.tags:
+            caption_path(target).write_text(caption(record) + "\n", encoding="utf-8", newline="\n")
+        yield Progress(done, len(records), record.key)
+    files = sorted(path.name for path in draft.iterdir())
+    # The mark names the old folder until the new one stands, so a run killed here can go on.
+    both = {"folder": folder.name, "files": files, "old": written.get("folder", "")}
+    write_file(mark, json.dumps(both).encode())
+    for old in {folder.name, written.get("folder", ""), written.get("old", "")} - {""}:
+        shutil.rmtree(out / old, ignore_errors=True)
+    os.replace(draft, folder)
+    write_file(mark, json.dumps({"folder": folder.name, "files": files}).encode())
+    yield Wrote(folder)
+
+
+def _refuse_strangers(out: Path, written: dict[str, object]) -> None:
+    """Raise DatasetError where the export would stand among, or replace, somebody's files."""
+    if not out.exists():
+        return
+    ours = {MARK, ".part", written.get("folder"), written.get("old")}
+    strangers = sorted(path.name for path in out.iterdir() if path.name not in ours)
+    folder = out / str(written.get("folder", "-"))
+    if folder.is_dir():
+        files = written.get("files")
+        known = set(files) if isinstance(files, list) else set()
+        # A trainer leaves its caches (.npz) beside the pictures; they go with the pictures.
+        inside = (path.name for path in folder.iterdir() if path.suffix != ".npz")
+        strangers += sorted(f"{folder.name}/{name}" for name in inside if name not in known)
+    if strangers:
+        raise DatasetError(
+            f"{out} holds files that are not of this export ({', '.join(strangers[:3])}); "
+            "move them away or choose another folder with --out"
+        )
+
+
+def _up_to_date(folder: Path, wanted: dict[str, Record]) -> bool:
+    """Say whether a folder holds just these pictures with these captions."""
+    if not folder.is_dir():
+        return False
+    names = {path.name for path in folder.iterdir() if path.suffix not in {".npz", ".txt"}}
+    return names == set(wanted) and all(_same(folder / name, r) for name, r in wanted.items())
+
+
+def _same(path: Path, record: Record) -> bool:
+    source, target = record.picture.path.stat(), path.stat()
+    linked = (source.st_dev, source.st_ino) == (target.st_dev, target.st_ino)
+    if not linked and path.read_bytes() != record.picture.path.read_bytes():
+        return False
+    text = caption_path(path)
+    wanted = caption(record) + "\n" if record.tags else None
+    return (text.read_text(encoding="utf-8") if text.exists() else None) == wanted

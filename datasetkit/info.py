@@ -1,0 +1,147 @@
+"""``dsk info``: what is in a dataset, as tables for people and as JSON for programs."""
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+from datasetkit.dataset import Dataset
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+TOP_TAGS = 8  # shown of each kind
+
+
+def picture_table(dataset: Dataset) -> "DataFrame":
+    """One row a picture: key, width, height, tags, site, rating, score; for notebooks as well."""
+    import pandas as pd
+
+    rows = [
+        {
+            "key": record.key,
+            "width": record.picture.size[0],
+            "height": record.picture.size[1],
+            "tags": len(record.tags),
+            "site": record.origin.site,
+            "rating": record.origin.rating,
+            "score": record.origin.score,
+        }
+        for record in dataset.records
+    ]
+    columns = ["key", "width", "height", "tags", "site", "rating", "score"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def tag_table(dataset: Dataset) -> "DataFrame":
+    """One row a tag and picture: tag, kind, and who said it."""
+    import pandas as pd
+
+    rows = [
+        {"tag": tag.name, "kind": tag.kind, "by": "+".join(tag.by)}
+        for record in dataset.records
+        for tag in record.tags
+    ]
+    return pd.DataFrame(rows, columns=["tag", "kind", "by"])
+
+
+def facts_of(dataset: Dataset) -> dict[str, Any]:
+    """What is in a dataset, as plain values."""
+    pictures, tags = picture_table(dataset), tag_table(dataset)
+    sides = pictures[["width", "height"]]
+    ratio = sides.max(axis=1) / sides.min(axis=1)
+    kinds = {
+        str(kind): [(str(tag), int(count)) for tag, count in group["tag"].value_counts().items()]
+        for kind, group in tags.groupby("kind")
+    }
+    rejects: dict[str, int] = {}
+    for reject in dataset.rejects:
+        reason = f"{reject.stage}: {reject.reason}"
+        rejects[reason] = rejects.get(reason, 0) + 1
+    size: dict[str, Any] = {}
+    if len(pictures):
+        size = {
+            "smallest": [int(sides["width"].min()), int(sides["height"].min())],
+            "median": [int(sides["width"].median()), int(sides["height"].median())],
+            "largest": [int(sides["width"].max()), int(sides["height"].max())],
+            "longest_ratio": round(float(ratio.max()), 2),
+        }
+    return {
+        "dataset": str(dataset.path),
+        "pictures": len(pictures),
+        "captions": int((pictures["tags"] > 0).sum()),
+        "sizes": size,
+        "sites": {str(k) or "folder": int(v) for k, v in pictures["site"].value_counts().items()},
+        "ratings": {str(k) or "?": int(v) for k, v in pictures["rating"].value_counts().items()},
+        "tags_by_who": {str(k): int(v) for k, v in tags["by"].value_counts().items()},
+        "tags": kinds,
+        "rejects": rejects,
+        "without_record": [path.name for path in dataset.strangers],
+        "history": dataset.history,
+    }
+
+
+def show(facts: dict[str, Any], *, as_json: bool) -> None:
+    """Print the facts: JSON in one line, or tables."""
+    if as_json:
+        sys.stdout.write(json.dumps(facts, ensure_ascii=False) + "\n")
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    sizes = facts["sizes"]
+    console.print(
+        f"[bold]{escape(facts['dataset'])}[/]: {facts['pictures']} pictures, "
+        f"{facts['captions']} with a caption"
+    )
+    if sizes:
+        smallest, median, largest = (
+            "{}x{}".format(*sizes[name]) for name in ("smallest", "median", "largest")
+        )
+        console.print(
+            f"sizes: {smallest} to {largest}, median {median}; longest {sizes['longest_ratio']}:1"
+        )
+    for title, counts in (("from", facts["sites"]), ("ratings", facts["ratings"])):
+        if counts:
+            console.print(f"{title}: {_counted(counts)}", markup=False)
+    if facts["tags"]:
+        table = Table("kind", "tags", "most common", box=None, header_style="bold")
+        for kind, found in facts["tags"].items():
+            common = ", ".join(f"{tag} {count}" for tag, count in found[:TOP_TAGS])
+            table.add_row(kind, str(len(found)), escape(common))
+        console.print(table)
+        console.print(f"said by: {_counted(facts['tags_by_who'])}", markup=False)
+    if facts["rejects"]:
+        console.print("[bold]left out[/]")
+        for reason, count in facts["rejects"].items():
+            console.print(f"  {count:>5}  {reason}", markup=False)
+    if facts["without_record"]:
+        names = facts["without_record"]
+        console.print(
+            f"{len(names)} pictures in the folder have no record ({', '.join(names[:3])}); "
+            f"move them elsewhere and take them in with dsk folder",
+            markup=False,
+        )
+    if facts["history"]:
+        console.print("[bold]what was run[/]")
+        for line in facts["history"]:
+            console.print(f"  {_history_line(line)}", markup=False)
+
+
+def _history_line(line: dict[str, Any]) -> str:
+    calls = []
+    for call in line["stages"]:
+        for name, options in call.items():
+            given = " ".join(f"{key}={value}" for key, value in options.items())
+            calls.append(f"{name} {given}".strip())
+    counts = [f"{line[what]} {what}" for what in ("added", "changed", "rejected") if line.get(what)]
+    if line.get("outputs"):
+        counts.append(f"wrote {line['outputs'][-1]}")
+    if line.get("interrupted"):
+        counts.append("interrupted")
+    return f"{line['step']:>3}  {line['when']}  {' + '.join(calls)}: {', '.join(counts)}"
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{name} {count}" for name, count in counts.items())

@@ -1,0 +1,141 @@
+"""A pipeline: stages with their options, read from YAML and checked before anything runs.
+
+::
+
+    dataset: shimakaze
+    stages:
+      - grab: {query: "shimakaze_(kancolle) order:score", limit: 60}
+      - tag
+      - clean: {drop: [absurdres]}
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasetkit.catalog import STAGES, name_of, stage_class
+from datasetkit.errors import UsageError, did_you_mean
+from datasetkit.plain_yaml import read_yaml
+from datasetkit.stage import Stage
+
+MAX_BYTES = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Stages in their order, and the dataset folder they work on ("" leaves it to the caller).
+
+    ``alone`` marks the one stage of a sub-command, which always looks again.
+    """
+
+    stages: tuple[Stage, ...]
+    dataset: str = ""
+    alone: bool = False
+
+
+def build(name: str, options: Mapping[str, Any]) -> Stage:
+    """Make a stage from plain values, or refuse by the stage's and the option's name.
+
+    A text for an option that takes several is split at its commas, as on the command line.
+    """
+    from pydantic import TypeAdapter, ValidationError
+
+    kind = stage_class(name)
+    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    for key in options:
+        if key not in fields:
+            raise UsageError(
+                f"stage '{name}' has no option '{key}'; {did_you_mean(str(key), fields)}"
+            )
+    values = {
+        key: _split(value) if "tuple" in str(fields[key].type) else value
+        for key, value in options.items()
+    }
+    try:
+        stage: Stage = TypeAdapter(kind).validate_python(values)
+    except ValidationError as error:
+        raise UsageError(f"stage '{name}': {_first_fault(error.errors()[0])}") from error
+    return stage
+
+
+def call_of(stage: Stage) -> dict[str, dict[str, Any]]:
+    """A stage as YAML writes it: its name, and the options that differ from their defaults."""
+    return {name_of(stage): stage.changed_options()}
+
+
+def load(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
+    """Read a pipeline file; ``overrides`` are ``stage.option=value`` words of the command line.
+
+    Raises UsageError naming the file and the stage, key or value that is wrong.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise UsageError(f"{path}: larger than {MAX_BYTES:,} bytes; that is no pipeline")
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read the pipeline {path}: {error}") from error
+    try:
+        return parse(text, overrides)
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from error
+
+
+def parse(text: str, overrides: Sequence[str] = ()) -> Pipeline:
+    """Read a pipeline from YAML text; see :func:`load`."""
+    data = read_yaml(text)
+    if not isinstance(data, dict):
+        raise UsageError("a pipeline is a mapping with the keys 'dataset' and 'stages'")
+    for key in data:
+        if key not in {"dataset", "stages"}:
+            near = did_you_mean(str(key), ("dataset", "stages"))
+            raise UsageError(f"a pipeline has no key '{key}'; {near}")
+    dataset, calls = data.get("dataset", ""), data.get("stages")
+    if not isinstance(dataset, str):
+        raise UsageError(f"dataset must be the name of a folder, not {dataset!r}")
+    if not isinstance(calls, list) or not calls:
+        raise UsageError("'stages' must be a list with at least one stage")
+    plain = [_call(item) for item in calls]
+    for override in overrides:
+        _override(plain, override)
+    return Pipeline(tuple(build(name, options) for name, options in plain), dataset)
+
+
+def _call(item: object) -> tuple[str, dict[str, Any]]:
+    """Read one entry of ``stages``: ``tag``, or ``crop: {ratio: 2}``."""
+    if isinstance(item, str):
+        return item, {}
+    if isinstance(item, dict) and len(item) == 1:
+        name, options = next(iter(item.items()))
+        if options is None:
+            return str(name), {}
+        if isinstance(options, dict):
+            return str(name), dict(options)
+        raise UsageError(f"stage '{name}': its options must be a mapping, not {options!r}")
+    raise UsageError(f"a stage is a name, or a name with its options, not {item!r}")
+
+
+def _override(calls: list[tuple[str, dict[str, Any]]], override: str) -> None:
+    target, equals, value = override.partition("=")
+    name, dot, key = target.partition(".")
+    if not (equals and dot and key):
+        raise UsageError(f"--set takes STAGE.OPTION=VALUE, not {override!r}")
+    if name not in STAGES:
+        raise UsageError(f"--set: there is no stage '{name}'; {did_you_mean(name, STAGES)}")
+    named = [options for stage, options in calls if stage == name]
+    if not named:
+        raise UsageError(f"--set {override}: the pipeline has no stage '{name}'")
+    for options in named:
+        options[key] = value
+
+
+def _split(value: Any) -> Any:
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
+def _first_fault(fault: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] in {"missing", "missing_argument"}:
+        return f"the option '{where}' is required"
+    return f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}, not {fault['input']!r}"

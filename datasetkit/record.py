@@ -1,0 +1,92 @@
+"""The words of the project: a Record is one picture with what is known of it.
+
+Records are frozen: a stage returns a new one. Tag names stay in booru form (``blue_eyes``);
+spaces and escapes are made where text is written.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from datasetkit.pixels import Picture
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+HAND = "hand"  # the name under which a person's own tags are kept
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """One thing said of a picture: its name, its kind, who said so and how surely (0..1).
+
+    ``kind`` is a booru's word (general, artist, copyright, character, meta, species, …) or
+    ``trigger`` for the word a LoRA listens to, which is written as it stands.
+    """
+
+    name: str
+    kind: str = "general"
+    by: tuple[str, ...] = (HAND,)
+    score: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a picture came from. ``rating`` is the portable letter g, s, q or e, or "" if unknown.
+
+    ``md5`` is the site's, of the file as it was served; ``posted`` is ISO 8601 with an offset.
+    """
+
+    site: str = ""
+    post: str = ""
+    url: str = ""
+    md5: str = ""
+    rating: str = ""
+    score: int | None = None
+    posted: str = ""
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One picture of a dataset: its key (the stem of its files), pixels, tags and provenance.
+
+    ``facts`` holds each stage's own measurements under the stage's name. ``removed`` holds tag
+    names that a person deleted from the caption: no stage brings them back.
+    """
+
+    key: str
+    picture: Picture
+    tags: tuple[Tag, ...] = ()
+    origin: Origin = Origin()
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    removed: frozenset[str] = frozenset()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The tag names in caption order."""
+        return tuple(tag.name for tag in self.tags)
+
+    def has(self, name: str) -> bool:
+        """Say whether a tag of this name stands on the picture."""
+        return any(tag.name == name for tag in self.tags)
+
+    def keep(self, wanted: Callable[[Tag], bool]) -> "Record":
+        """Return the record with only the tags that are wanted."""
+        return self.with_tags(tag for tag in self.tags if wanted(tag))
+
+    def with_tags(self, tags: Iterable[Tag]) -> "Record":
+        """Return the record with these tags, the first of each name, none that a person removed."""
+        first: dict[str, Tag] = {}
+        for tag in tags:
+            if tag.name not in self.removed:
+                first.setdefault(tag.name, tag)
+        return replace(self, tags=tuple(first.values()))
+
+    def with_pixels(self, image: "Image") -> "Record":
+        """Return the record with other pixels; they are encoded once, when the engine commits."""
+        return replace(self, picture=self.picture.repainted(image))
+
+    def with_facts(self, stage: str, value: Any) -> "Record":
+        """Return the record with a stage's measurements, plain JSON values, under its name."""
+        return replace(self, facts={**self.facts, stage: value})

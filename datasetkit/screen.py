@@ -1,0 +1,171 @@
+"""What a person sees of a run, on stderr; or what a program reads, as JSON lines on stdout."""
+
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from datasetkit.engines.events import Advanced, Began, Ended, Event, Outcome, Said
+
+SHOWN_ERRORS = 5  # by name in the last line; the rest are counted
+
+
+class Screen(Protocol):
+    """Something that shows events and says a last word."""
+
+    def show(self, event: Event) -> None:
+        """Show one event of a run."""
+
+    def say(self, text: str) -> None:
+        """Say a sentence."""
+
+    def close(self) -> None:
+        """Take the progress bar away."""
+
+
+def open_screen(*, as_json: bool, quiet: bool) -> Screen:
+    """Choose the screen that the options ask for."""
+    if as_json:
+        return JsonLines()
+    return Quiet() if quiet else Terminal()
+
+
+class JsonLines:
+    """One JSON object a line on stdout: ``{"event": "advanced", "stage": "tag", ...}``."""
+
+    def show(self, event: Event) -> None:
+        """Write the event."""
+        fields = event.outcome if isinstance(event, Ended) else event
+        line = {"event": type(event).__name__.lower()}
+        sys.stdout.write(json.dumps(line | _plain(vars(fields)), ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+    def say(self, text: str) -> None:
+        """Write the sentence as an event, and for people on stderr."""
+        sys.stdout.write(json.dumps({"event": "said", "text": text}, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
+
+    def close(self) -> None:
+        """Nothing to take away."""
+
+
+class Quiet:
+    """Warnings and last words only."""
+
+    def show(self, event: Event) -> None:
+        """Show warnings."""
+        if isinstance(event, Said) and event.warning:
+            self.say(f"{event.stage}: {event.text}")
+
+    def say(self, text: str) -> None:
+        """Say the sentence on stderr."""
+        sys.stderr.write(text + "\n")
+
+    def close(self) -> None:
+        """Nothing to take away."""
+
+
+class Terminal:
+    """A progress bar for what takes long, and sentences above it, on stderr."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn as Remaining
+
+        self._console = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._progress = Progress(
+            TextColumn("{task.description:>10}"),
+            BarColumn(24),
+            MofNCompleteColumn(),
+            Remaining(),
+            TextColumn("[dim]{task.fields[text]}", table_column=None),
+            console=self._console,
+            transient=True,
+            disable=not self._console.is_terminal,
+        )
+        self._task: Any = None
+
+    def show(self, event: Event) -> None:
+        """Draw the event."""
+        if isinstance(event, Began):
+            self._progress.start()
+            self._task = self._progress.add_task(event.stage, total=event.total, text="")
+        elif isinstance(event, Advanced):
+            text = event.text if len(event.text) < 40 else event.text[:39] + "…"
+            self._progress.update(
+                self._task, completed=event.done, total=event.total, text=text.replace("[", r"\[")
+            )
+        elif isinstance(event, Said):
+            self._print(f"{event.stage:>10}: ", event.text, "yellow" if event.warning else "")
+        else:
+            if self._task is not None:
+                self._progress.remove_task(self._task)
+                self._task = None
+            self._print(f"{event.outcome.stage:>10}: ", summary(event.outcome), "")
+
+    def say(self, text: str) -> None:
+        """Say the sentence above the bar."""
+        self._print("", text, "")
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._progress.stop()
+
+    def _print(self, head: str, text: str, style: str) -> None:
+        from rich.text import Text
+
+        self._console.print(Text(head, "dim") + Text(text, style))
+
+
+def summary(outcome: Outcome) -> str:
+    """What a stage did, in a line: "61 pictures: 58 changed, 2 unchanged, 1 rejected (…)"."""
+    if outcome.already_done:
+        return "done before"
+    rejected = outcome.rejected.total()
+    counts = {
+        "added": outcome.added,
+        "changed": outcome.changed,
+        "unchanged": outcome.unchanged,
+        "rejected": rejected,
+    }
+    total = sum(counts.values())
+    parts = [f"{count} {what}" for what, count in counts.items() if count]
+    if rejected:
+        parts[-1] += f" ({_most_common(outcome.rejected.most_common())})"
+    if outcome.passed_over:
+        left = _most_common(outcome.passed_over.most_common())
+        parts.append(f"{outcome.passed_over.total()} passed over ({left})")
+    text = f"{total} picture{'s' * (total != 1)}: {', '.join(parts)}" if total else ", ".join(parts)
+    if outcome.written:
+        made = f"wrote {outcome.outputs[-1]}"
+        more = len(outcome.outputs) - 1
+        text = made + (f" and {more} more" if more else "")
+    return text or "nothing to do"
+
+
+def last_line(outcomes: Sequence[Outcome], *, dry_run: bool = False) -> str:
+    """The sentence that a person can act on when a command has ended."""
+    errors = {name: why for outcome in outcomes for name, why in outcome.errors.items()}
+    failed = [f"{name}: {why}" for name, why in list(errors.items())[:SHOWN_ERRORS]]
+    more = len(errors) - len(failed)
+    if more > 0:
+        failed.append(f"and {more} more")
+    if dry_run:
+        text = "nothing was changed (--dry-run)"
+    elif all(outcome.idle for outcome in outcomes):
+        text = "nothing changed; all was done before" if not errors else "nothing changed"
+    elif any(outcome.added or outcome.changed or outcome.rejected for outcome in outcomes):
+        text = "done; take the last step back with dsk undo"
+    else:
+        text = "done"
+    return "\n".join([*(f"  {line}" for line in failed), text])
+
+
+def _most_common(reasons: Sequence[tuple[str, int]]) -> str:
+    return ", ".join(f"{count} {reason}" for reason, count in reasons[:SHOWN_ERRORS])
+
+
+def _plain(fields: dict[str, Any]) -> dict[str, Any]:
+    """Event fields as JSON values; counters and paths included."""
+    return json.loads(json.dumps(fields, default=str))  # type: ignore[no-any-return]

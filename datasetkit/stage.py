@@ -1,0 +1,142 @@
+"""The three shapes of work, named after how they may be spread, and the options they take.
+
+A stage is a frozen dataclass whose fields are made by :func:`opt`. From that one definition come
+the Python call, the ``dsk`` sub-command, the YAML entry and the page in the documentation. Its
+docstring is its help: one line, then what the user should know. A stage never prints, counts,
+retries or swallows; the engine does, once, for all.
+"""
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from datasetkit.dataset import Dataset
+from datasetkit.record import Origin, Record
+
+
+def opt(
+    default: Any,
+    description: str,
+    *,
+    ge: float | None = None,
+    le: float | None = None,
+    argument: bool = False,
+) -> Any:
+    """Declare one option of a stage: its default, its help, its limits.
+
+    ``argument`` makes it positional on the command line; ``...`` as the default makes it required.
+    The metadata keys are those that pydantic reads from standard dataclasses.
+    """
+    metadata = {"description": description, "ge": ge, "le": le, "argument": argument}
+    metadata = {key: value for key, value in metadata.items() if value not in (None, False)}
+    if default is ...:
+        return dataclasses.field(metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class Drop:
+    """A stage's word that a picture is left out, and why; ``error`` marks a fault, not a choice."""
+
+    reason: str
+    error: bool = False
+
+
+@dataclass(frozen=True)
+class Find:
+    """A picture that a source offers: its record without pixels, and how to fetch the file.
+
+    ``fetch(path)`` writes the whole, verified file to ``path`` or raises; it may run in any thread.
+    """
+
+    record: Record
+    name: str
+    fetch: Callable[[Path], None]
+
+
+@dataclass(frozen=True)
+class Note:
+    """A sentence for the person at the keyboard, said by a source or a task at work."""
+
+    text: str
+    warning: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a task is: ``done`` of ``total`` units, and what it is at."""
+
+    done: int
+    total: int
+    text: str = ""
+
+
+@dataclass(frozen=True)
+class Wrote:
+    """A file or folder that a task made, or (``fresh=False``) found as it should be.
+
+    A pipeline's task is not run again while all that it wrote stands.
+    """
+
+    path: Path
+    fresh: bool = True
+
+
+Work: TypeAlias = Note | Progress | Wrote
+
+
+class Known(Protocol):
+    """What a source may ask of the dataset it fills."""
+
+    def __contains__(self, key: object, /) -> bool:
+        """Say whether a key is there, or was left out before."""
+
+    def origin(self, key: str) -> Origin | None:
+        """Where a known key came from."""
+
+
+class Stage(ABC):
+    """What all stages share: they can look before they leap and say what they would do."""
+
+    def check(self) -> None:  # noqa: B027 - most stages have nothing to check
+        """Raise now what would otherwise fail an hour into a run (a missing model, a bad query)."""
+
+    def plan(self) -> str:
+        """Say in a line what the stage will do, for ``--dry-run`` and the history."""
+        return ", ".join(f"{key} {value!r}" for key, value in self.changed_options().items())
+
+    def changed_options(self) -> dict[str, Any]:
+        """The options that differ from their defaults, as plain values."""
+        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        options = {item.name: (getattr(self, item.name), item.default) for item in fields}
+        return {name: value for name, (value, default) in options.items() if value != default}
+
+
+class Source(Stage):
+    """Brings pictures in: one polite process a site."""
+
+    @abstractmethod
+    def find(self, known: Known) -> Iterator[Find | Drop | Note]:
+        """Offer pictures in a stable order, passing over keys that are known already.
+
+        A ``Drop`` stands for a post that was looked at and left out; only its reason is counted.
+        """
+
+
+class Map(Stage):
+    """Turns one record into another: any worker, any order, safe to repeat."""
+
+    @abstractmethod
+    def __call__(self, record: Record) -> Record | Drop:
+        """Return the record as it should be (the same one when nothing changes), or a Drop."""
+
+
+class Task(Stage):
+    """Files in, files out, once: export, train, paint."""
+
+    @abstractmethod
+    def __call__(self, dataset: Dataset) -> Iterator[Work]:
+        """Do the work, yielding progress, notes and the files written."""
