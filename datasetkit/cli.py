@@ -79,6 +79,11 @@ def main() -> None:
     except DatasetkitError as error:
         sys.stderr.write(f"dsk: {error}\n")
         sys.exit(error.exit_code)
+    except OSError as error:
+        from datasetkit.dataset.dataset import cannot_write
+
+        sys.stderr.write(f"dsk: {cannot_write(Path(error.filename or '.').parent, error)}\n")
+        sys.exit(DatasetkitError.exit_code)
     except KeyboardInterrupt:
         sys.stderr.write("\ndsk: interrupted; run the same command again to go on\n")
         sys.stderr.flush()
@@ -88,7 +93,7 @@ def main() -> None:
 def stage_command(name: str) -> Any:
     """Make the sub-command of a stage from the fields of its class."""
     kind = stage_class(name)
-    fields = dataclasses.fields(kind)  # type: ignore[arg-type]
+    fields = dataclasses.fields(kind)
 
     def command(
         dataset: DatasetOption = Path("dataset"),

@@ -98,6 +98,7 @@ class Known(Protocol):
         """Where a known key came from."""
 
 
+@dataclass(frozen=True)
 class Stage(ABC):
     """What all stages share: they can look before they leap and say what they would do."""
 
@@ -110,7 +111,7 @@ class Stage(ABC):
 
     def changed_options(self) -> dict[str, Any]:
         """The options that differ from their defaults, as plain values."""
-        fields = dataclasses.fields(self)  # type: ignore[arg-type]
+        fields = dataclasses.fields(self)
         options = {item.name: (getattr(self, item.name), item.default) for item in fields}
         return {name: value for name, (value, default) in options.items() if value != default}
 

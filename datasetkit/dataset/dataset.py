@@ -3,20 +3,21 @@
 import errno
 import json
 import os
-import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
-from datasetkit.dataset import captions
+from datasetkit.dataset import captions, history
+from datasetkit.dataset.hand import take_in_hand_edits
 from datasetkit.dataset.journal import Journal, in_place_order
-from datasetkit.dataset.lines import Line, read, write_file
+from datasetkit.dataset.lines import Line, write_file
 from datasetkit.dataset.lock import Lock
+from datasetkit.dataset.recovery import recover
 from datasetkit.dataset.rows import from_line, to_line
-from datasetkit.errors import DatasetError, PictureError
-from datasetkit.pixels import SUFFIXES, Picture, decode
+from datasetkit.errors import DatasetError
+from datasetkit.pixels import SUFFIXES, Picture
 from datasetkit.record import Origin, Record
 
 MEMORY = ".dsk"
@@ -99,7 +100,7 @@ class Dataset:
     @property
     def history(self) -> list[Line]:
         """What was run here, oldest first, without what was undone."""
-        entries = read(self.memory / "history.jsonl")[0]
+        entries = history.entries(self.memory)
         undone = {entry["undo"] for entry in entries if "undo" in entry}
         return [e for e in entries if "undo" not in e and e["step"] not in undone]
 
@@ -126,7 +127,7 @@ class Dataset:
         elif before:
             line["bytes"] = before["bytes"]
         self.journal.keep(line)
-        self._settle(line, [before] if before else [])
+        self.settle(line, [before] if before else [])
         captions.write_caption(record)
         return replace(record, picture=Picture(record.picture.path, record.picture.size))
 
@@ -138,9 +139,9 @@ class Dataset:
         if staged is not None:
             line["staged"] = staged.name
         self.journal.reject(line)
-        self._shelve(line)
+        self.shelve(line)
 
-    def _settle(self, line: Line, before: Sequence[Line]) -> None:
+    def settle(self, line: Line, before: Sequence[Line]) -> None:
         """Put a committed picture in place, and take away what it replaces under another name."""
         staged = self.workshop / line.get("staged", "-")
         target = self.path / line["file"]
@@ -159,7 +160,7 @@ class Dataset:
         os.replace(stranger, folder / f"{os.urandom(4).hex()}-{stranger.name}")
         self.notes.append(f"{stranger.name} was in the way; it is in {folder} now")
 
-    def _shelve(self, line: Line) -> None:
+    def shelve(self, line: Line) -> None:
         """Move a rejected picture and its caption out of people's sight."""
         picture = self.path / line["file"]
         target = self.rejected_folder / line["file"]
@@ -187,10 +188,8 @@ class Dataset:
         self._check_format()
         self.journal = Journal(self.memory, write=True)
         self._open.callback(lambda: self.journal.close())
-        if self.journal.mended:
-            self.notes.append("the last line of the log was cut by a crash; it was mended")
-        self._finish_what_was_cut()
-        self._take_in_hand_edits()
+        recover(self)
+        take_in_hand_edits(self)
 
     def _check_format(self) -> None:
         path = self.memory / "format.json"
@@ -203,76 +202,6 @@ class Dataset:
                 f"{self.path} is of format {found}, this program writes {FORMAT}; "
                 "upgrade with pip install -U datasetkit"
             )
-
-    def _finish_what_was_cut(self) -> None:
-        """Do the renames of lines that were committed by a run that was killed before them."""
-        for key, line in self.journal.kept.items():
-            if "staged" in line or key in self.journal.older:
-                self._settle(line, self.journal.older.get(key, ()))
-        for line in self.journal.cut:
-            self._shelve(line)
-        for leftover in self.workshop.iterdir():
-            leftover.unlink() if leftover.is_file() else shutil.rmtree(leftover)
-
-    def _take_in_hand_edits(self) -> None:
-        """Read back the captions that people edited, and remember the pictures they deleted."""
-        back = [
-            line for line in self.journal.rejected.values() if (self.path / line["file"]).exists()
-        ]
-        for line in back:
-            size = (self.path / line["file"]).stat().st_size
-            self.journal.keep(_kept_again(line) | {"bytes": size})
-        lines = in_place_order(self.journal.kept)
-        gone = [line for line in lines if not (self.path / line["file"]).exists()]
-        if gone and len(gone) == len(lines):
-            raise DatasetError(
-                f"all {len(lines)} pictures are gone from {self.path}; put them back, "
-                f"or delete {self.memory} to begin anew"
-            )
-        for line in gone:
-            self.reject(from_line(line, self.path), line["step"], "hand", "removed by hand")
-        edited = sum(self._take_in(line) for line in lines if line["key"] in self.journal.kept)
-        said = {
-            "were put back by hand": len(back),
-            "were removed by hand; they stay out": len(gone),
-            "were edited by hand; the edits stay": edited,
-        }
-        self.notes += [f"{count} pictures {what}" for what, count in said.items() if count]
-        if back or gone or edited or self.journal.older or self.journal.cut:
-            self.journal.compact()  # so that no edit is ever compared with a line from before it
-
-    def _take_in(self, line: Line) -> bool:
-        """Take one record's hand edits in; say whether there were any."""
-        record = from_line(line, self.path)
-        changed = self._repainted_by_hand(record, line)
-        text = captions.read_caption(captions.caption_path(record.picture.path))
-        older = [from_line(old, self.path) for old in self.journal.older.get(record.key, ())]
-        if text is None or any(captions.says_the_same(text, old) for old in older):
-            captions.write_caption(record)
-        elif not captions.says_the_same(text, record):
-            changed = captions.with_hand_edits(changed or record, text)
-        if changed is None:
-            return False
-        size = changed.picture.path.stat().st_size
-        self.journal.keep(to_line(changed) | {"step": line["step"], "bytes": size})
-        return True
-
-    def _repainted_by_hand(self, record: Record, line: Line) -> Record | None:
-        path = record.picture.path
-        if path.stat().st_size == line["bytes"]:
-            return None
-        try:
-            size = decode(path).size
-        except PictureError:
-            size = record.picture.size  # the next stage that looks at it will reject it
-        return replace(record, picture=Picture(path, size))
-
-
-def _kept_again(line: Line) -> Line:
-    """A rejected line as a kept one, a step later so that it outlives the reject."""
-    return {name: value for name, value in line.items() if name != "rejected"} | {
-        "step": line["step"] + 1
-    }
 
 
 def cannot_write(path: Path, error: OSError) -> DatasetError:

@@ -75,9 +75,14 @@ def rewrite(path: Path, lines: Iterable[Line]) -> None:
     write_file(path, b"".join(dump(line) for line in lines))
 
 
+def drafts(folder: Path) -> Iterator[Path]:
+    """The files that :func:`write_file` had begun in a folder when its process was killed."""
+    return folder.glob(".*.dsk-part")
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Write a file beside its name, bring it to the disk, and put it in place by rename."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.part")
+    draft = path.with_name(f".{path.name}.{os.getpid()}.dsk-part")
     try:
         with draft.open("wb") as file:
             file.write(data)

@@ -1,20 +1,18 @@
 """A step: one stage, or one leg of stages, as a change that can be undone as a whole."""
 
-import glob
 import json
 import os
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from datasetkit.dataset import captions
+from datasetkit.dataset import captions, history
 from datasetkit.dataset.dataset import Dataset
 from datasetkit.dataset.lines import Line, Log, read, write_file
+from datasetkit.dataset.recovery import promise
 from datasetkit.dataset.rows import from_line
 from datasetkit.errors import DatasetError
 from datasetkit.record import HAND, Record
@@ -32,20 +30,21 @@ class Step:
     def __init__(self, dataset: Dataset, calls: Sequence[Call]) -> None:
         self.dataset = dataset
         self.calls = [{name: dict(options) for name, options in call.items()} for call in calls]
-        self._marker = dataset.memory / "step.json"
+        self.memory = dataset.memory
 
     def __enter__(self) -> "Step":
-        unfinished = unfinished_step(self.dataset)
+        unfinished = history.open_step(self.memory)
         if unfinished and unfinished["stages"] != json.loads(json.dumps(self.calls)):
             close_unfinished(self.dataset, unfinished)
             unfinished = None
-        self.number = unfinished["step"] if unfinished else next_number(self.dataset)
-        self._folder = undo_folder(self.dataset, self.number)
+        self.number = unfinished["step"] if unfinished else history.next_number(self.memory)
+        self._folder = history.undo_folder(self.memory, self.number)
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._before = Log(self._folder / "before.jsonl")
+        self._before = Log(history.before_log(self.memory, self.number))
         self._seen = {line["key"] for line in self._before.lines}
+        self._originals = {path.stem for path in self.dataset.originals_folder.iterdir()}
         marker = {"step": self.number, "stages": self.calls}
-        write_file(self._marker, json.dumps(marker).encode())
+        write_file(history.open_marker(self.memory), json.dumps(marker).encode())
         return self
 
     def __exit__(
@@ -61,25 +60,26 @@ class Step:
 
     def put(self, record: Record, staged: Path | None = None) -> Record:
         """Add or change a record, so that it can be taken back."""
-        self._note_before(record, new_pixels=staged is not None)
+        self._note_before(record, staged)
         return self.dataset.put(record, self.number, staged)
 
     def reject(self, record: Record, stage: str, reason: str, staged: Path | None = None) -> None:
         """Leave a record out, so that it can be taken back."""
-        self._note_before(record, new_pixels=False)
+        self._note_before(record, staged)
         self.dataset.reject(record, self.number, stage, reason, staged)
 
-    def _note_before(self, record: Record, *, new_pixels: bool) -> None:
+    def _note_before(self, record: Record, staged: Path | None) -> None:
         key = record.key
         if key in self._seen:
             return
         line = self.dataset.journal.kept.get(key)
-        if line and new_pixels:
+        if line and staged:
             picture = self.dataset.path / line["file"]
             _save(picture, self._folder / line["file"])
-            if not any(self.dataset.originals_folder.glob(f"{glob.escape(key)}.*")):
+            if Path(line["file"]).stem not in self._originals:
                 _save(picture, self.dataset.originals_folder / line["file"])
-        self._before.append({"key": key, "before": line, "file": record.picture.path.name})
+        entry = {"key": key, "before": line, "file": record.picture.path.name}
+        self._before.append(entry | promise(staged, captions.caption(record)))
         self._seen.add(key)
 
 
@@ -89,16 +89,20 @@ def undo(dataset: Dataset) -> Line:
     Edits that a person made since are kept. Pictures that the step brought in go to
     ``.dsk/undone``. Raises DatasetError when there is nothing to undo.
     """
-    unfinished = unfinished_step(dataset)
+    unfinished = history.open_step(dataset.memory)
     if unfinished:
         close_unfinished(dataset, unfinished)
-    steps = [line for line in dataset.history if undo_folder(dataset, line["step"]).is_dir()]
+    steps = [
+        line
+        for line in dataset.history
+        if history.undo_folder(dataset.memory, line["step"]).is_dir()
+    ]
     if not steps:
         raise DatasetError(f"there is nothing to undo in {dataset.path}")
     last = steps[-1]
-    folder = undo_folder(dataset, last["step"])
-    number = next_number(dataset)
-    entries = read(folder / "before.jsonl")[0]
+    folder = history.undo_folder(dataset.memory, last["step"])
+    number = history.next_number(dataset.memory)
+    entries = read(history.before_log(dataset.memory, last["step"]))[0]
     brought = [entry for entry in entries if entry["before"] is None]
     for entry in entries:
         if entry["before"] is not None:
@@ -109,30 +113,15 @@ def undo(dataset: Dataset) -> Line:
     for entry in brought:
         _set_aside(dataset, entry["file"], dataset.memory / "undone" / folder.name)
     (dataset.memory / "marks.json").unlink(missing_ok=True)
-    _append_history(dataset, {"step": number, "undo": last["step"], "when": now()})
+    history.append(dataset.memory, {"step": number, "undo": last["step"]})
     shutil.rmtree(folder)
     return last
 
 
 def note_task(dataset: Dataset, calls: Sequence[Call], extra: Line) -> None:
     """Note in the history that a task ran, with what it made."""
-    line = {"step": next_number(dataset), "stages": list(calls), **extra, "when": now()}
-    _append_history(dataset, line)
-
-
-def next_number(dataset: Dataset) -> int:
-    """The number of the step that comes next."""
-    entries = read(dataset.memory / "history.jsonl")[0]
-    return 1 + max((int(entry["step"]) for entry in entries), default=0)
-
-
-def unfinished_step(dataset: Dataset) -> Line | None:
-    """The step that a killed or interrupted run left open, if there is one."""
-    marker = dataset.memory / "step.json"
-    if not marker.exists():
-        return None
-    line: Line = json.loads(marker.read_text())
-    return line
+    number = history.next_number(dataset.memory)
+    history.append(dataset.memory, {"step": number, "stages": list(calls), **extra})
 
 
 def close_unfinished(dataset: Dataset, unfinished: Line) -> None:
@@ -141,37 +130,19 @@ def close_unfinished(dataset: Dataset, unfinished: Line) -> None:
     _finish(dataset, unfinished["step"], unfinished["stages"], {"interrupted": True})
 
 
-def undo_folder(dataset: Dataset, step: int) -> Path:
-    """Where a step keeps what was before it."""
-    return dataset.memory / "undo" / f"{step:04d}"
-
-
-def now() -> str:
-    """The time in UTC to the second, ISO 8601; SOURCE_DATE_EPOCH wins, for repeatable builds."""
-    seconds = float(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-
-
 def _finish(dataset: Dataset, number: int, calls: Sequence[Call], extra: Line) -> None:
-    folder = undo_folder(dataset, number)
-    entries = read(folder / "before.jsonl")[0]
+    folder = history.undo_folder(dataset.memory, number)
+    entries = read(history.before_log(dataset.memory, number))[0]
     keys = {entry["key"]: entry["before"] for entry in entries}
     rejected = sum(key in dataset.journal.rejected for key in keys)
     added = sum(before is None and key in dataset.journal.kept for key, before in keys.items())
     counts = {"added": added, "changed": len(keys) - added - rejected, "rejected": rejected}
     if keys:
-        line = {"step": number, "stages": list(calls), **counts, **extra, "when": now()}
-        _append_history(dataset, line)
+        line = {"step": number, "stages": list(calls), **counts, **extra}
+        history.append(dataset.memory, line)
     else:
         shutil.rmtree(folder, ignore_errors=True)  # nothing changed: there is nothing to undo
-    (dataset.memory / "step.json").unlink(missing_ok=True)
-
-
-def _append_history(dataset: Dataset, line: Line) -> None:
-    log = Log(dataset.memory / "history.jsonl")
-    if not any(entry["step"] == line["step"] for entry in log.lines):
-        log.append(line)
-    log.close()
+    history.open_marker(dataset.memory).unlink(missing_ok=True)
 
 
 def _take_back(dataset: Dataset, before: Line, folder: Path, number: int) -> None:

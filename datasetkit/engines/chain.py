@@ -8,6 +8,7 @@ from typing import Any
 
 from datasetkit.catalog import name_of
 from datasetkit.dataset import Dataset
+from datasetkit.dataset.dataset import MEMORY
 from datasetkit.dataset.lines import write_file
 from datasetkit.engines.events import Ended, Outcome, Report
 from datasetkit.engines.local import legs, run_leg
@@ -27,7 +28,7 @@ def plan(folder: Path, pipeline: Pipeline) -> list[str]:
         stage.check()
     parts = legs(pipeline.stages)
     first = 0
-    if (folder / ".dsk").is_dir():
+    if (folder / MEMORY).is_dir():
         with Dataset(folder) as dataset:
             first = _Done(dataset).how_many(parts)
     lines = []

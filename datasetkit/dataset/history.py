@@ -1,0 +1,57 @@
+"""What was run on a dataset, the step that is open, and where a step keeps what was before it."""
+
+import json
+import os
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from datasetkit.dataset.lines import Line, Log, read
+
+
+def entries(memory: Path) -> list[Line]:
+    """All lines of the history, undone steps and undos included."""
+    return read(memory / "history.jsonl")[0]
+
+
+def append(memory: Path, line: Line) -> None:
+    """Add a line, with the time, unless a killed run added it already."""
+    log = Log(memory / "history.jsonl")
+    if not any(entry["step"] == line["step"] for entry in log.lines):
+        log.append(line | {"when": now()})
+    log.close()
+
+
+def next_number(memory: Path) -> int:
+    """The number of the step that comes next."""
+    return 1 + max((int(entry["step"]) for entry in entries(memory)), default=0)
+
+
+def open_step(memory: Path) -> Line | None:
+    """The step that a killed or interrupted run left open, if there is one."""
+    marker = open_marker(memory)
+    if not marker.exists():
+        return None
+    line: Line = json.loads(marker.read_text())
+    return line
+
+
+def open_marker(memory: Path) -> Path:
+    """The file that names the open step."""
+    return memory / "step.json"
+
+
+def undo_folder(memory: Path, step: int) -> Path:
+    """Where a step keeps what was before it: lines, and files that it changed."""
+    return memory / "undo" / f"{step:04d}"
+
+
+def before_log(memory: Path, step: int) -> Path:
+    """The lines of a step's keys as they were before it."""
+    return undo_folder(memory, step) / "before.jsonl"
+
+
+def now() -> str:
+    """The time in UTC to the second, ISO 8601; SOURCE_DATE_EPOCH wins, for repeatable builds."""
+    seconds = float(os.environ.get("SOURCE_DATE_EPOCH") or time.time())
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")

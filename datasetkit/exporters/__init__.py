@@ -1,0 +1,1 @@
+"""Dataset -> the folders and files that other programs read."""

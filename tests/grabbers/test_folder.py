@@ -1,0 +1,159 @@
+"""A local folder as a source: whatever lies in it, the run goes on and names what was left."""
+
+import os
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from datasetkit.dataset import Dataset
+from datasetkit.engines.events import Outcome
+from datasetkit.engines.local import run_leg
+from datasetkit.errors import UsageError
+from datasetkit.grabbers.folder import Folder
+
+Draw = Callable[..., Path]
+Tree = Callable[[Path], dict[str, bytes]]
+
+
+def take_in(folder: Path, home: Path) -> Outcome:
+    with Dataset(home, write=True) as dataset:
+        return run_leg(dataset, [Folder(str(folder))], lambda event: None)
+
+
+def keys(home: Path) -> list[str]:
+    with Dataset(home) as dataset:
+        return [record.key for record in dataset.records]
+
+
+def test_pictures_and_captions_come_in_and_again_nothing(tmp_path: Path, gallery: Path) -> None:
+    assert take_in(gallery, tmp_path / "set").added == 6
+    again = take_in(gallery, tmp_path / "set")
+    assert again.idle and again.passed_over["known already"] == 6
+    with Dataset(tmp_path / "set") as dataset:
+        record = dataset.records[1]
+        assert record.names[-2:] == ("tag_1", "transparent_background")
+        assert record.tags[0].by == ("folder",) and record.origin.post == "p1.png"
+        assert record.picture.size == (40, 60)
+
+
+def test_broken_and_foreign_files_are_named_and_the_rest_goes_on(
+    tmp_path: Path, gallery: Path
+) -> None:
+    (gallery / "cut.png").write_bytes((gallery / "p0.png").read_bytes()[:-40])
+    (gallery / "text.png").write_text("not a picture")
+    (gallery / "empty.jpg").write_bytes(b"")
+    (gallery / "film.mp4").write_bytes(b"x")
+    (gallery / "NTUSER.DAT").write_bytes(b"x")
+    Image.new("RGB", (8, 8)).save(
+        gallery / "moves.gif", save_all=True, append_images=[Image.new("RGB", (8, 8), "red")]
+    )
+    outcome = take_in(gallery, tmp_path / "set")
+    assert outcome.added == 6
+    assert set(outcome.errors) == {"cut.png", "text.png", "empty.jpg"}
+    assert outcome.rejected["folder: animated"] == 1
+    assert outcome.passed_over == {"a .mp4 file": 1, "a .dat file": 1}
+    assert (tmp_path / "set/.dsk/rejected/cut.png").exists()
+    assert take_in(gallery, tmp_path / "set").idle
+
+
+def test_a_wrong_suffix_is_put_right_by_content(tmp_path: Path, draw: Draw) -> None:
+    draw(tmp_path / "in/a.png").rename(tmp_path / "in/a.jpg")
+    take_in(tmp_path / "in", tmp_path / "set")
+    assert (tmp_path / "set/a.png").exists()
+
+
+def test_a_fifo_is_never_opened_and_links_are_not_followed(tmp_path: Path, draw: Draw) -> None:
+    folder = tmp_path / "in"
+    draw(folder / "good.png")
+    draw(tmp_path / "outside/secret.png")
+    os.mkfifo(folder / "pipe.png")
+    (folder / "link.png").symlink_to(tmp_path / "outside/secret.png")
+    (folder / "loop").symlink_to(folder, target_is_directory=True)
+    (folder / "dangling.png").symlink_to(folder / "nowhere.png")
+    result: list[Outcome] = []
+    work = threading.Thread(target=lambda: result.append(take_in(folder, tmp_path / "set")))
+    work.daemon = True
+    work.start()
+    work.join(20)
+    assert not work.is_alive(), "something opened the FIFO"
+    assert result[0].passed_over["not a plain file"] == 3
+    assert keys(tmp_path / "set") == ["good"]
+
+
+def test_names_that_one_file_would_bear_are_told_apart(tmp_path: Path, draw: Draw) -> None:
+    for number, name in enumerate(["a/001.png", "b/001.png", "c/001.PNG", "A.png", "a.png"]):
+        draw(tmp_path / "in" / name, seed=number)
+    take_in(tmp_path / "in", tmp_path / "set")
+    found = keys(tmp_path / "set")
+    assert len(found) == 5 and len({key.casefold() for key in found}) == 5
+    assert take_in(tmp_path / "in", tmp_path / "set").idle
+
+
+def test_two_folders_with_the_same_names(tmp_path: Path, draw: Draw) -> None:
+    draw(tmp_path / "one/001.png", seed=1)
+    draw(tmp_path / "two/001.png", seed=2)
+    for folder in ("one", "two", "one", "two"):
+        take_in(tmp_path / folder, tmp_path / "set")
+    assert len(keys(tmp_path / "set")) == 2
+
+
+@pytest.mark.parametrize("name", [b"\xff\xfe.png", "💖‮.png".encode(), b"con.png", b"a:b?.png"])
+def test_hostile_names_come_in_safely(tmp_path: Path, draw: Draw, name: bytes) -> None:
+    draw(tmp_path / "in/x.png")
+    os.rename(tmp_path / "in/x.png", os.path.join(os.fsencode(tmp_path / "in"), name))
+    assert take_in(tmp_path / "in", tmp_path / "set").added == 1
+    assert take_in(tmp_path / "in", tmp_path / "set").idle
+    (key,) = keys(tmp_path / "set")
+    assert not set(key) & set(':?"<>|') and key.lower() != "con"
+
+
+def test_a_caption_that_cannot_be_read_leaves_its_picture_out(
+    tmp_path: Path, gallery: Path
+) -> None:
+    (gallery / "p0.txt").write_bytes(b"1girl\0")
+    outcome = take_in(gallery, tmp_path / "set")
+    assert outcome.added == 5 and outcome.passed_over["unreadable caption"] == 1
+
+
+def test_safety_holds_for_local_pictures(tmp_path: Path, gallery: Path) -> None:
+    (gallery / "p0.txt").write_text("1girl, loli")
+    (gallery / "p1.txt").write_text("1girl, lolita fashion")
+    outcome = take_in(gallery, tmp_path / "set")
+    assert outcome.added == 5 and outcome.passed_over.total() == 1
+    log = (tmp_path / "set/.dsk/records.jsonl").read_text()
+    assert "p0" not in log
+
+
+def test_the_order_of_the_disk_and_the_workers_does_not_matter(
+    tmp_path: Path, gallery: Path, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1700000000")
+    take_in(gallery, tmp_path / "one")
+    shuffled = os.walk
+
+    def backwards(*args: object, **options: object) -> object:
+        for here, folders, files in shuffled(*args, **options):  # type: ignore[arg-type]
+            yield here, folders, files[::-1]
+
+    monkeypatch.setattr(os, "walk", backwards)
+    monkeypatch.setattr("datasetkit.engines.local.DOWNLOADS", 8)
+    monkeypatch.setenv("TZ", "Asia/Tokyo")
+    take_in(gallery, tmp_path / "two")
+    assert tree(tmp_path / "one") == tree(tmp_path / "two")
+
+
+def test_the_folder_itself_is_never_changed(tmp_path: Path, gallery: Path, tree: Tree) -> None:
+    before = tree(gallery)
+    take_in(gallery, gallery / "dataset")
+    take_in(gallery, gallery / "dataset")
+    after = {name: data for name, data in tree(gallery).items() if "dataset" not in name}
+    assert after == before
+    assert len(keys(gallery / "dataset")) == 6
+
+
+def test_no_folder_is_said() -> None:
+    with pytest.raises(UsageError, match="there is no folder nowhere"):
+        Folder("nowhere").check()

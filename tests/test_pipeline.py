@@ -1,0 +1,110 @@
+"""Pipelines are read as data, and what is wrong in one is named with the way out."""
+
+from pathlib import Path
+
+import pytest
+
+from datasetkit.cleaners.clean import Clean
+from datasetkit.cleaners.crop import Crop
+from datasetkit.errors import UsageError
+from datasetkit.grabbers.folder import Folder
+from datasetkit.pipeline import build, call_of, load, parse
+from datasetkit.plain_yaml import read_yaml
+
+GOOD = """
+dataset: here
+stages:
+  - folder: {path: gallery}
+  - clean: {drop: "absurdres, *_request", first: no}
+  - crop: {ratio: 2}
+"""
+
+
+def test_a_pipeline_is_read() -> None:
+    pipeline = parse(GOOD)
+    assert pipeline.dataset == "here"
+    assert pipeline.stages == (
+        Folder("gallery"),
+        Clean(drop=("absurdres", "*_request"), first="no"),
+        Crop(ratio=2.0),
+    )
+
+
+def test_an_option_is_changed_from_the_command_line() -> None:
+    assert parse(GOOD, ["crop.ratio=2.5"]).stages[2] == Crop(ratio=2.5)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("stages: [claen]", "there is no stage 'claen'; did you mean 'clean'?"),
+        ("stages: [clean: {dorp: x}]", "no option 'dorp'; did you mean 'drop'?"),
+        ("stages: [crop: {ratio: wide}]", "ratio: input should be a valid number"),
+        ("stages: [crop: {ratio: 0.5}]", "greater than or equal to 1, not 0.5"),
+        ("stages: [clean: {junk: 7}]", "junk: input should be a valid boolean"),
+        ("stages: [folder]", "the option 'path' is required"),
+        ("stages: [crop: 3]", "its options must be a mapping, not 3"),
+        ("stages: [{crop: , clean: }]", "a stage is a name, or a name with its options"),
+        ("stages: []", "at least one stage"),
+        ("stage: [clean]", "no key 'stage'; did you mean 'stages'?"),
+        ("dataset: 7\nstages: [clean]", "must be the name of a folder, not 7"),
+        ("[clean]", "a pipeline is a mapping"),
+        ("stages: [clean]\nstages: [crop]", "line 2: the key 'stages' stands twice"),
+        ("stages: [crop: {ratio: 2, ratio: 3}]", "the key 'ratio' stands twice"),
+        ("a: &a [x]\nb: *a", "line 2: YAML aliases are not read here"),
+        ("[" * 60, "nested deeper than 20"),
+        ("stages: [", "not good YAML"),
+        ("stages: \x00", "not good YAML"),
+    ],
+)
+def test_what_is_wrong_is_named(text: str, said: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        parse(text)
+    assert said in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("override", "said"),
+    [
+        ("crop", "STAGE.OPTION=VALUE"),
+        ("corp.ratio=2", "did you mean 'crop'"),
+        ("tag.threshold=1", "has no stage 'tag'"),
+        ("crop.ratoi=2", "did you mean 'ratio'"),
+    ],
+)
+def test_a_wrong_override_is_named(override: str, said: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        parse(GOOD, [override])
+    assert said in str(refusal.value)
+
+
+def test_yaml_is_data_alone(tmp_path: Path) -> None:
+    canary = tmp_path / "PWNED"
+    with pytest.raises(UsageError, match="could not determine a constructor"):
+        read_yaml(f"!!python/object/apply:os.mkdir ['{canary}']")
+    assert not canary.exists()
+
+
+def test_words_stay_words() -> None:
+    text = "[no, on, yes, 2b, 12:30:45, 0x10, 1_000, 2024-01-01, 007, 1e3, -4, .5, true, null, ~]"
+    assert read_yaml(text) == [
+        *("no", "on", "yes", "2b", "12:30:45", "0x10", "1_000", "2024-01-01"),
+        *(7, 1000.0, -4, 0.5, True, None, None),
+    ]
+
+
+def test_a_file_that_is_no_pipeline(tmp_path: Path) -> None:
+    for data, said in ((b"\xff\xfe", "cannot read"), (b"x" * 2_000_000, "larger than")):
+        path = tmp_path / "p.yaml"
+        path.write_bytes(data)
+        with pytest.raises(UsageError, match=said):
+            load(path)
+    with pytest.raises(UsageError, match="cannot read the pipeline"):
+        load(tmp_path / "none.yaml")
+
+
+def test_a_stage_is_written_as_it_is_read() -> None:
+    stage = Clean(drop=("a", "b"), junk=False)
+    call = call_of(stage)
+    assert call == {"clean": {"drop": ("a", "b"), "junk": False}}
+    assert build("clean", call["clean"]) == stage
