@@ -7,7 +7,7 @@ them.
 
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -105,20 +105,18 @@ def _from_hub(model: str, names: str, revision: str, *, fetch: bool) -> Path:
 
     for name in names.split("|"):
         try:
-            path = _download(model, name, revision, fetch=fetch)
+            return _snapshot(_download(model, name, revision, fetch=fetch), name)
         except RemoteEntryNotFoundError:
             continue
-        return _snapshot(path, name)
     raise ModelError(f"'{model}' on {ENDPOINT} has no {_listed([names])}")
 
 
 def _download(model: str, name: str, revision: str, *, fetch: bool) -> str:
     """Fetch a file, or ask for it; raise what goes wrong as a ModelError that says what to do."""
-    from huggingface_hub import hf_hub_download
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
     from huggingface_hub.constants import ENDPOINT
     from huggingface_hub.errors import (
         GatedRepoError,
-        LocalEntryNotFoundError,
         OfflineModeIsEnabled,
         RemoteEntryNotFoundError,
         RepositoryNotFoundError,
@@ -128,15 +126,17 @@ def _download(model: str, name: str, revision: str, *, fetch: bool) -> str:
     if fetch:
         log.info("fetching %s of %s from %s", name, model, ENDPOINT)
     by_hand = f"put {name} into a folder and give the folder's path as the model"
+    # A token for Hugging Face is nobody else's business, mirrors' included.
+    token = None if ENDPOINT == HUB else False
     try:
-        answer = hf_hub_download(
-            model,
-            name,
-            revision=revision or None,
-            # A token for Hugging Face is nobody else's business, mirrors' included.
-            token=None if ENDPOINT == HUB else False,
-            tqdm_class=_silent(),
-            dry_run=not fetch,
+        # Asked first, for hf_hub_download would try for half a minute where there is no network.
+        get_hf_file_metadata(hf_hub_url(model, name, revision=revision or None), token=token)
+        if not fetch:
+            return name
+        return str(
+            hf_hub_download(
+                model, name, revision=revision or None, token=token, tqdm_class=_silent()
+            )
         )
     except RemoteEntryNotFoundError:
         raise
@@ -151,25 +151,23 @@ def _download(model: str, name: str, revision: str, *, fetch: bool) -> str:
         raise ModelError(
             f"there is no '{model}' on {ENDPOINT}, or it is private; check the name, or {by_hand}"
         ) from error
-    except LocalEntryNotFoundError as error:
-        why = f"{ENDPOINT} cannot be reached"
-        if isinstance(error.__cause__, OfflineModeIsEnabled):
-            why = "HF_HUB_OFFLINE forbids to fetch it"
-        raise ModelError(f"'{model}' is not on this machine and {why}; {by_hand}") from error
-    except OSError as error:  # the network, the disk; the hub's HTTP errors are OSErrors too
+    except OfflineModeIsEnabled as error:
+        raise ModelError(
+            f"'{model}' is not on this machine and HF_HUB_OFFLINE forbids to fetch it; {by_hand}"
+        ) from error
+    except Exception as error:  # the disk's OSError, and an HTTP library's that has no fixed name
         # Only the kind of fault is told: an HTTP error's own text may hold a signed address.
         raise ModelError(
             f"fetching {name} of '{model}' from {ENDPOINT} failed ({_kind(error)}); "
             f"run it again to go on, or {by_hand}"
         ) from error
-    return answer if isinstance(answer, str) else answer.local_path
 
 
-def _kind(error: OSError) -> str:
-    response: Any = getattr(error, "response", None)
-    if response is not None:
-        return f"HTTP {response.status_code}"
-    return error.strerror or type(error).__name__
+def _kind(error: Exception) -> str:
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    if status is not None:
+        return f"HTTP {status}"
+    return getattr(error, "strerror", None) or type(error).__name__
 
 
 def _silent() -> Any:

@@ -5,7 +5,6 @@ says, and a picture's size is read from its header before a pixel is decoded. Ev
 be called from several threads at once.
 """
 
-import math
 import re
 import stat
 import warnings
@@ -56,8 +55,7 @@ class Picture:
     def content(self) -> bytes:
         """The bytes of the file: as they stand, or as painted pixels are going to be written."""
         if self.painted is None:
-            _check_file(self.path)
-            return self.path.read_bytes()
+            return _read(self.path)
         if self._encoded is None:
             self._encoded = encode(self.painted, written_suffix(self.path.suffix))
         return self._encoded
@@ -113,9 +111,10 @@ def decode(path: Path, at_least: int = 0) -> "Image":
         try:
             if at_least:
                 long = max(image.size)
-                width, height = (math.ceil(side * at_least / long) for side in image.size)
+                width, height = (max(1, side * at_least // long) for side in image.size)
                 image.draft(None, (width, height))
             orientation = _orientation(image)
+            _scale_gray_key(image)
             image.load()
             return _to_rgb(image, orientation)
         except Exception as error:  # decoders raise far more than OSError
@@ -165,12 +164,9 @@ def _opened(path: Path) -> "ImageFile":
     )
 
     _hush_pillow()
-    _check_file(path)
+    _check_size(*_webp_size(path))
     try:
-        _check_size(*_webp_size(path))
         image = Image.open(path, formats=list(FORMATS))
-    except PictureError:
-        raise
     except Image.DecompressionBombError as error:
         raise PictureError(f"picture bomb: more than {MAX_PIXELS:,} pixels") from error
     except UnidentifiedImageError as error:
@@ -199,6 +195,15 @@ def _check_file(path: Path) -> None:
         raise PictureError(f"file of {status.st_size:,} bytes is beyond {MAX_FILE_BYTES:,}")
 
 
+def _read(path: Path, limit: int = -1) -> bytes:
+    _check_file(path)
+    try:
+        with path.open("rb") as file:
+            return file.read(limit)
+    except OSError as error:
+        raise PictureError(f"cannot be read ({error.strerror})") from error
+
+
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise PictureError(f"picture bomb: {width} x {height} is more than {MAX_PIXELS:,} pixels")
@@ -210,8 +215,7 @@ def _webp_size(path: Path) -> tuple[int, int]:
     Pillow makes room for a WebP canvas when it opens the file, up to twice our bound; so this one
     header is read beforehand. Layout: RFC 9649, sections 2.5 to 2.7.
     """
-    with path.open("rb") as file:
-        head = file.read(30)
+    head = _read(path, 30)
     if head[:4] != b"RIFF" or head[8:12] != b"WEBP" or len(head) < 30:
         return 0, 0
     kind, number = head[12:16], int.from_bytes
@@ -261,6 +265,13 @@ def _orientation(image: "ImageFile") -> int:
     except Exception:  # damaged EXIF raises SyntaxError, struct.error and others
         return 1
     return value if value in range(1, 9) else 1
+
+
+def _scale_gray_key(image: "ImageFile") -> None:
+    """Bring a PNG's clear gray to 8 bits: Pillow does so with 2 and 4 bit pixels, not with it."""
+    key = image.info.get("transparency")
+    if image.format == "PNG" and image.mode == "L" and isinstance(key, int) and image.tile:
+        image.info["transparency"] = key * {"L;2": 85, "L;4": 17}.get(str(image.tile[0].args), 1)
 
 
 def _to_rgb(image: "Image", orientation: int) -> "Image":

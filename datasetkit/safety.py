@@ -23,10 +23,10 @@ from datasetkit.errors import SafetyError
 _NEVER, _AGE, _HINT, _SEXUAL = 1, 2, 4, 8  # what a name says, as bits
 
 _REASONS = {
-    "rule 1": "a word that is never let through",
-    "rule 2": "an age word where the rating is not general",
-    "rule 3": "an age word together with a sexual one",
-    "rule 5": "a host devoted to pictures that are never let through",
+    "safety rule 1": "a word that is never let through",
+    "safety rule 2": "an age word where the rating is not general",
+    "safety rule 3": "an age word together with a sexual one",
+    "safety rule 5": "a host devoted to pictures that are never let through",
 }
 
 # Each entry is a token, or tokens in a row. The sites' aliases stand beside what they mean.
@@ -122,7 +122,7 @@ def normalise(name: str) -> str:
 
 
 def refusal(names: Iterable[str], rating: str) -> str | None:
-    """Say which rule refuses a picture with these tags ("rule 1" ...), or None if none does.
+    """Say which rule refuses a picture with these tags ("safety rule 1" ...), or None if none does.
 
     ``rating`` is the portable letter g, s, q or e; anything else, also "", counts as unknown.
     """
@@ -130,13 +130,13 @@ def refusal(names: Iterable[str], rating: str) -> str | None:
     for name in names:
         signs |= _signs(name)
     if signs & _NEVER:
-        return "rule 1"
+        return "safety rule 1"
     if signs & (_AGE | _HINT) and signs & _SEXUAL:
-        return "rule 3"
+        return "safety rule 3"
     if signs & _AGE and rating != "g":
-        return "rule 2"
+        return "safety rule 2"
     if signs & _HINT and rating in {"s", "q", "e"}:
-        return "rule 2"
+        return "safety rule 2"
     return None
 
 
@@ -181,12 +181,12 @@ def check_host(url: str) -> None:
     host = re.split(r"[/?#]", address.partition("://")[2] or address)[0]
     labels = "_" + re.sub(r"[^\w]+", "_", host) + "_"
     if any(name in host for name in _HOSTS) or _NEVER_RE.search(labels):
-        _raise("rule 5", "this site")
+        _raise("safety rule 5", "this site")
 
 
 def _raise(rule: str | None, what: str) -> None:
     if rule:
-        raise SafetyError(f"{what} is refused by safety {rule}: {_REASONS[rule]}")
+        raise SafetyError(f"{what} is refused by {rule}: {_REASONS[rule]}")
 
 
 def _one_form(name: str) -> str:

@@ -1,0 +1,237 @@
+"""WD taggers through real onnxruntime: the exact pixels, the exact labels, every damage named."""
+
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+from datasetkit.errors import ModelError, PictureError
+from datasetkit.pixels import Picture
+from datasetkit.taggers.wd import Label, Tagger, loaded, prepared, read_labels
+
+
+def plainly_prepared(image: Image.Image, side: int) -> np.ndarray:
+    """The WD family's preprocessing as its author words it: white, square, bicubic, BGR."""
+    ground = Image.new("RGBA", image.size, (255, 255, 255))
+    ground.alpha_composite(image.convert("RGBA"))
+    image = ground.convert("RGB")
+    longest = max(image.size)
+    square = Image.new("RGB", (longest, longest), (255, 255, 255))
+    square.paste(image, ((longest - image.width) // 2, (longest - image.height) // 2))
+    if longest != side:
+        square = square.resize((side, side), Image.Resampling.BICUBIC)
+    return np.asarray(square, dtype=np.float32)[:, :, ::-1]
+
+
+def scene(size: tuple[int, int], mode: str = "RGB") -> Image.Image:
+    """Hard edges, gradients and noise, up to the border."""
+    rng = np.random.default_rng(size[0] * 10_007 + size[1])
+    y, x = np.mgrid[: size[1], : size[0]]
+    waves = [127 + 120 * np.sin(x / (7 + 9 * c) + y / (23 - 5 * c)) for c in range(len(mode))]
+    pixels = np.stack(waves, axis=-1) + rng.normal(0, 10, (size[1], size[0], len(mode)))
+    pixels[(x // 37 + y // 29) % 5 == 0] = 20
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8), mode)
+
+
+SIZES = [
+    (448, 448), (449, 448), (900, 600), (601, 1000), (1234, 777), (777, 1233), (1000, 334),
+    (333, 1000), (100, 60), (30, 41), (3, 1), (1, 300), (447, 446), (1001, 1001), (1400, 2201),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_pixels_are_those_of_the_plain_way(size):
+    image = scene(size)
+    difference = np.abs(prepared(image, 448) - plainly_prepared(image, 448))
+    assert difference.mean() <= 0.001
+    assert difference.max() <= 1
+
+
+def test_alpha_lies_on_white():
+    image = scene((640, 480), "RGBA")
+    difference = np.abs(prepared(image, 448) - plainly_prepared(image, 448))
+    assert difference.mean() <= 0.2
+    assert difference.max() <= 2
+
+
+def test_a_large_jpeg_decoded_at_a_half_differs_by_a_trifle(tmp_path):
+    size = (2701, 1803)
+    image = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(image)
+    for step in range(12):
+        spot = (step * 190, step * 67 % 1500)
+        colour = (step * 20, 200 - step * 15, step * 67 % 256)
+        draw.ellipse((*spot, spot[0] + 400, spot[1] + 260), colour, "black", 5)
+    image.save(tmp_path / "a.jpg", quality=92)
+    picture = Picture(tmp_path / "a.jpg", size)
+    half = picture.glance(3 * 448)
+    assert half.size == (1351, 902)
+    assert picture.glance(3 * 451).size == size
+    difference = np.abs(prepared(half, 448, size) - plainly_prepared(picture.pixels, 448))
+    assert difference.mean() <= 0.2
+
+
+def test_answers_are_known_functions_of_the_pixels(models, tmp_path):
+    tagger = Tagger(models.small_tagger(tmp_path))
+    image = Image.new("RGB", (400, 120), (255, 51, 0))  # red, a fifth of green, no blue
+    found = tagger.probabilities(image)
+    assert found["red_theme"] == found[">_<"] == 1.0
+    assert found["green_theme"] == 0.2
+    assert found["blue_theme"] == found["byleth_(female)_(fire_emblem)"] == 0.0
+    assert found["white_corner"] == 1.0  # the padding above
+    assert found["general"] == pytest.approx(0.7 + 0.3 * 0.2, abs=0.01)
+    assert list(found) == [name for name, _, _ in models.SMALL]
+
+
+def test_names_and_size_are_read_from_the_model(models, tmp_path):
+    folder = models.small_tagger(tmp_path, 64, given="input_1:0", answer="predictions_sigmoid")
+    tagger = Tagger(folder)
+    assert tagger.side == 64
+    assert tagger.probabilities(Image.new("RGB", (9, 9), "red"))["red_theme"] == 1.0
+    assert tagger.provider == "CPUExecutionProvider"
+    assert not tagger.fell_back
+
+
+def test_labels_have_kinds_and_booru_names(models, tmp_path):
+    labels = Tagger(models.small_tagger(tmp_path)).labels
+    assert labels[0] == Label("general", "rating")
+    assert labels[-2:] == (Label(">_<", "general"), Label(labels[-1].name, "character"))
+    path = tmp_path / "tags-selected.csv"
+    path.write_text('tag_id,name,category,count\n1,"a, b",0,5\n2,fox,5,5\n', encoding="utf-8-sig")
+    assert read_labels(path) == (Label("a_b", "general"), Label("fox", "species"))
+
+
+def test_the_other_name_of_the_label_list(models, tmp_path):
+    folder = models.small_tagger(tmp_path)
+    (folder / "selected_tags.csv").rename(folder / "tags-selected.csv")
+    assert len(Tagger(folder).labels) == len(models.SMALL)
+
+
+def test_many_threads_share_one_session(models, tmp_path):
+    folder = models.small_tagger(tmp_path)
+    images = [Image.new("RGB", (50, 40), (value, 0, 255 - value)) for value in range(0, 250, 5)]
+    with ThreadPoolExecutor(8) as pool:
+        taggers = list(pool.map(loaded, [folder] * 8))
+        found = list(pool.map(lambda image: loaded(folder).scores(image).tolist(), images))
+    assert len(set(map(id, taggers))) == 1
+    assert found == [taggers[0].scores(image).tolist() for image in images]
+
+
+def test_another_model_in_the_same_folder_is_noticed(models, tmp_path):
+    before = loaded(models.small_tagger(tmp_path))
+    after = loaded(models.small_tagger(tmp_path, 32))
+    assert (before.side, after.side) == (448, 32)
+
+
+def test_label_count_must_fit(models, tmp_path):
+    folder = models.small_tagger(tmp_path)
+    models.write_labels(folder, [(f"tag_{n}", 0) for n in range(7)])
+    with pytest.raises(ModelError, match=r"7 labels.* 10 numbers"):
+        Tagger(folder)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("id;tag\n1;2\n", "no columns"),
+        ("", "no columns"),
+        ("tag_id,name,category,count\n1,a,zero,5\n", r"line 2: category 'zero'"),
+        ("tag_id,name,category,count\n1,a,0,5\n2,b\n", r"line 3: category ''"),
+        ("tag_id,name,category,count\n1,a,77,5\n", r"category '77'"),
+        (b"tag_id,name,category,count\n1,\xff\xfe,0,5\n", "cannot be read"),
+    ],
+)
+def test_another_kind_of_csv_is_refused(models, tmp_path, text, message):
+    folder = models.small_tagger(tmp_path)
+    content = text if isinstance(text, bytes) else text.encode()
+    (folder / "selected_tags.csv").write_bytes(content)
+    with pytest.raises(ModelError, match=message):
+        Tagger(folder)
+
+
+@pytest.mark.parametrize("name", ["model.onnx", "selected_tags.csv"])
+def test_a_missing_file_is_named(models, tmp_path, name):
+    folder = models.small_tagger(tmp_path)
+    (folder / name).unlink()
+    with pytest.raises(ModelError, match=name):
+        Tagger(folder)
+
+
+def test_a_truncated_model_is_refused_wherever_it_ends(models, tmp_path, capfd):
+    folder = models.small_tagger(tmp_path)
+    whole = (folder / "model.onnx").read_bytes()
+    assert len(whole) < 2048
+    for length in [0, 1, 100, *range(len(whole) - 60, len(whole), 7)]:
+        (folder / "model.onnx").write_bytes(whole[:length])
+        with pytest.raises(ModelError, match="fetch it again"):
+            Tagger(folder)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_another_family_is_refused(models, tmp_path):
+    import onnx
+
+    folder = models.small_tagger(tmp_path)
+    model = onnx.load(folder / "model.onnx")
+    turn = onnx.helper.make_node("Transpose", ["input"], ["turned"], perm=[0, 2, 3, 1])
+    for node in model.graph.node:
+        node.input[:] = ["turned" if name == "input" else name for name in node.input]
+    model.graph.node.insert(0, turn)
+    for place, size in ((1, 3), (3, 448)):
+        model.graph.input[0].type.tensor_type.shape.dim[place].dim_value = size
+    onnx.save(model, folder / "model.onnx")
+    with pytest.raises(ModelError, match=r"3, 448, 448.*WD family"):
+        Tagger(folder)
+
+
+def test_the_output_that_fits_the_labels_is_taken(models, tmp_path):
+    import onnx
+
+    folder = models.small_tagger(tmp_path)
+    model = onnx.load(folder / "model.onnx")
+    features = onnx.helper.make_tensor_value_info("measures", 1, ["batch", len(models.MEASURES)])
+    model.graph.output.insert(0, features)
+    onnx.save(model, folder / "model.onnx")
+    assert Tagger(folder).probabilities(Image.new("RGB", (9, 9), "red"))["red_theme"] == 1.0
+
+
+def test_logits_are_refused(models, tmp_path):
+    labels = [("a", 0), ("b", 0)]
+    tagger = Tagger(models.fixed_tagger(tmp_path, np.array([-3.0, 4.0]), labels))
+    with pytest.raises(ModelError, match="no probabilities"):
+        tagger.scores(Image.new("RGB", (4, 4)))
+
+
+def test_nan_for_every_picture_is_the_models_fault(models, tmp_path):
+    tagger = Tagger(models.fixed_tagger(tmp_path, np.array([np.nan]), [("a", 0)]))
+    with pytest.raises(ModelError, match="not a number"):
+        tagger.scores(Image.new("RGB", (4, 4)))
+
+
+def test_nan_for_one_picture_is_that_pictures_reason(models, tmp_path):
+    import onnx
+
+    folder = models.small_tagger(tmp_path, 16)
+    models.write_labels(folder, [(f"tag_{n}", 0) for n in range(len(models.MEASURES))])
+    model = onnx.load(folder / "model.onnx")
+    del model.graph.node[-2:]  # the answer becomes measure / measure: 0 / 0 for a black picture
+    model.graph.node.append(onnx.helper.make_node("Div", ["measures", "measures"], ["output"]))
+    model.graph.output[0].type.tensor_type.shape.dim[1].dim_value = len(models.MEASURES)
+    onnx.save(model, folder / "model.onnx")
+    tagger = Tagger(folder)
+    assert tagger.scores(Image.new("RGB", (16, 16), "gray")).tolist() == [1.0] * 9
+    with pytest.raises(PictureError, match="not a number"):
+        tagger.scores(Image.new("RGB", (16, 16), "black"))
+
+
+def test_nothing_heavy_is_imported_before_work():
+    code = (
+        "import sys, datasetkit.taggers.tag, datasetkit.taggers.wd, datasetkit.hub;"
+        "from datasetkit.cleaners import crop, flatten;"
+        "print([m for m in ('PIL','numpy','onnxruntime','huggingface_hub') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
