@@ -8,6 +8,8 @@ import dataclasses
 import inspect
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,13 +18,13 @@ from typer.core import TyperCommand, TyperGroup
 
 from datasetkit import __version__
 from datasetkit.catalog import STAGES, stage_class
-from datasetkit.errors import DatasetkitError
+from datasetkit.errors import DatasetkitError, Interrupted, UsageError, did_you_mean
 
 if TYPE_CHECKING:
     from datasetkit.pipeline import Pipeline
+    from datasetkit.screen import Screen
 
 FAILED_PICTURES = 3
-INTERRUPTED = 130
 
 DatasetOption = Annotated[
     Path,
@@ -47,7 +49,11 @@ class Commands(TyperGroup):
     def get_command(self, ctx: Any, name: str) -> Any:
         """Find a command; while the overview is drawn, a stage's help is read from the catalog."""
         if name not in STAGES:
-            return super().get_command(ctx, name)
+            found = super().get_command(ctx, name)
+            if found is None:
+                near = did_you_mean(name, self.list_commands(ctx))
+                raise UsageError(f"there is no command '{name}'; {near}")
+            return found
         if self._listing:
             return TyperCommand(name, help=STAGES[name].help)
         return stage_command(name)
@@ -77,17 +83,19 @@ def main() -> None:
     try:
         app()
     except DatasetkitError as error:
-        sys.stderr.write(f"dsk: {error}\n")
-        sys.exit(error.exit_code)
+        _refuse(error)
     except OSError as error:
         from datasetkit.dataset.dataset import cannot_write
 
-        sys.stderr.write(f"dsk: {cannot_write(Path(error.filename or '.').parent, error)}\n")
-        sys.exit(DatasetkitError.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("\ndsk: interrupted; run the same command again to go on\n")
-        sys.stderr.flush()
-        os._exit(INTERRUPTED)  # without waiting for downloads that nobody wants any more
+        _refuse(cannot_write(Path(error.filename or ".").parent, error))
+
+
+def _refuse(error: DatasetkitError) -> None:
+    sys.stderr.write(f"dsk: {error}\n")
+    sys.stderr.flush()
+    if isinstance(error, Interrupted):
+        os._exit(error.exit_code)  # without waiting for downloads that nobody wants any more
+    sys.exit(error.exit_code)
 
 
 def stage_command(name: str) -> Any:
@@ -159,7 +167,7 @@ def undo(dataset: DatasetOption = Path("dataset")) -> None:
     from datasetkit.dataset import Dataset
     from datasetkit.dataset import undo as take_back
 
-    with Dataset(dataset, write=True) as opened:
+    with Dataset(dataset, write=True, make=False) as opened:
         line = take_back(opened)
     names = "+".join(next(iter(call)) for call in line["stages"])
     counts = ", ".join(f"{line[what]} {what}" for what in ("added", "changed", "rejected"))
@@ -173,13 +181,9 @@ def demo(
 ) -> None:
     """Run the whole length without network or graphics card, on drawn characters."""
     from datasetkit.demo.run import run_demo
-    from datasetkit.screen import open_screen
 
-    screen = open_screen(as_json=False, quiet=quiet)
-    try:
+    with _screen(as_json=False, quiet=quiet) as screen:
         verdict = run_demo(folder, screen.show)
-    finally:
-        screen.close()
     screen.say(verdict)
 
 
@@ -194,30 +198,44 @@ def _execute(
 ) -> None:
     """Run a pipeline, be it one stage of a sub-command, and end with a line and an exit code."""
     from datasetkit.dataset import Dataset
-    from datasetkit.engines.chain import plan, run_pipeline, run_stage
-    from datasetkit.screen import last_line, open_screen
+    from datasetkit.engines.chain import plan, run_pipeline
+    from datasetkit.engines.local import run_leg
+    from datasetkit.screen import last_line
     from datasetkit.stage import Map
 
-    screen = open_screen(as_json=as_json, quiet=quiet)
     lone = pipeline.stages[0] if pipeline.alone else None
-    try:
+    pipeline.check()
+    with _screen(as_json=as_json, quiet=quiet) as screen:
         if dry_run and not isinstance(lone, Map):
             for line in plan(folder, pipeline):
                 screen.say(line)
             outcomes = []
         else:
-            with Dataset(folder, write=not dry_run) as dataset:
+            make = not isinstance(lone, Map)  # a folder mistyped is not a new dataset
+            with Dataset(folder, write=not dry_run, make=make) as dataset:
                 for note in dataset.notes:
                     screen.say(note)
                 if lone:
-                    outcomes = [run_stage(dataset, lone, screen.show, dry_run=dry_run)]
+                    outcomes = [run_leg(dataset, [lone], screen.show, dry_run=dry_run)]
                 else:
                     outcomes = run_pipeline(dataset, pipeline, screen.show)
-    finally:
-        screen.close()
     screen.say(last_line(outcomes, dry_run=dry_run))
     if any(outcome.errors for outcome in outcomes):
         raise typer.Exit(FAILED_PICTURES)
+
+
+@contextmanager
+def _screen(*, as_json: bool, quiet: bool) -> Iterator["Screen"]:
+    """Something to draw on while work is done; Ctrl-C becomes a sentence."""
+    from datasetkit.screen import open_screen
+
+    screen = open_screen(as_json=as_json, quiet=quiet)
+    try:
+        yield screen
+    except KeyboardInterrupt as error:
+        raise Interrupted("interrupted; run the same command again to go on") from error
+    finally:
+        screen.close()
 
 
 def _parameter(field: "dataclasses.Field[Any]") -> inspect.Parameter:
@@ -236,7 +254,8 @@ def _parameter(field: "dataclasses.Field[Any]") -> inspect.Parameter:
         kind = bool | None
         made = typer.Option(help=f"{help_} [default: {'yes' if field.default else 'no'}]")
     else:
-        shown = ",".join(map(str, field.default)) if several else field.default
+        shown: Any = field.default
+        shown = ",".join(map(str, shown)) if several else shown
         name = f"--{field.name.replace('_', '-')}"
         help_ = help_ if shown in ("", None) else f"{help_} [default: {shown}]"
         made = typer.Option(name, help=help_, metavar="A,B" if several else _metavar(field.type))

@@ -37,6 +37,12 @@ class PictureError(DatasetkitError):
     """One picture that cannot be read; it becomes a reject with this text as the reason."""
 
 
+class Interrupted(DatasetkitError):
+    """Ctrl-C: what was done stays, and the same command goes on."""
+
+    exit_code = 130
+
+
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """End a refusal with the nearest good name, or with the whole list when nothing is near."""
     names = sorted(known)

@@ -34,6 +34,11 @@ class Pipeline:
     dataset: str = ""
     alone: bool = False
 
+    def check(self) -> None:
+        """Raise now what would otherwise fail an hour into a run."""
+        for stage in self.stages:
+            stage.check()
+
 
 def build(name: str, options: Mapping[str, Any]) -> Stage:
     """Make a stage from plain values, or refuse by the stage's and the option's name.
@@ -43,7 +48,7 @@ def build(name: str, options: Mapping[str, Any]) -> Stage:
     from pydantic import TypeAdapter, ValidationError
 
     kind = stage_class(name)
-    fields = {field.name: field for field in dataclasses.fields(kind)}  # type: ignore[arg-type]
+    fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in options:
         if key not in fields:
             raise UsageError(

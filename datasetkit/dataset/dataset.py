@@ -3,7 +3,6 @@
 import errno
 import json
 import os
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,13 +13,13 @@ from datasetkit.dataset.hand import take_in_hand_edits
 from datasetkit.dataset.journal import Journal, in_place_order
 from datasetkit.dataset.lines import Line, write_file
 from datasetkit.dataset.lock import Lock
+from datasetkit.dataset.places import Places
 from datasetkit.dataset.recovery import recover
 from datasetkit.dataset.rows import from_line, to_line
 from datasetkit.errors import DatasetError
 from datasetkit.pixels import SUFFIXES, Picture
 from datasetkit.record import Origin, Record
 
-MEMORY = ".dsk"
 FORMAT = 1  # of the files in .dsk
 
 
@@ -37,27 +36,27 @@ class Dataset:
     """The pictures of a folder with their tags, and the changes that stages make to them.
 
     Use as a context manager. To read takes no lock and changes nothing on disk; ``write=True``
-    makes the folder if need be, finishes what a killed run left, and takes in what people edited
-    or deleted (``notes`` says what). Raises DatasetError where it cannot be written, is in use,
-    or is no dataset.
+    finishes what a killed run left and takes in what people edited or deleted (``notes`` says
+    what), and makes the folder if need be, but for ``make=False``. Raises DatasetError where it
+    cannot be written, is in use, or is no dataset.
     """
 
-    def __init__(self, path: Path | str, *, write: bool = False) -> None:
+    def __init__(self, path: Path | str, *, write: bool = False, make: bool = True) -> None:
         self.path = Path(path)
-        self.memory = self.path / MEMORY
-        self.rejected_folder = self.memory / "rejected"
-        self.originals_folder = self.memory / "originals"
-        self.workshop = self.memory / "tmp"  # files that are not finished
+        self.places = Places(self.path)
+        self.memory = self.places.memory
         self.notes: list[str] = []
         self._write = write
+        self._make = make and write
         self._open = ExitStack()
 
     def __enter__(self) -> "Dataset":
         try:
+            self._check_there()
             if self._write:
                 self._enter_to_write()
             else:
-                self._enter_to_read()
+                self.journal = Journal(self.memory, write=False)
         except OSError as error:
             self._open.close()
             raise cannot_write(self.path, error) from error
@@ -95,7 +94,7 @@ class Dataset:
     def rejects(self) -> list[Reject]:
         """The pictures that were left out, in the order in which they came."""
         lines = in_place_order(self.journal.rejected)
-        return [Reject(from_line(line, self.rejected_folder), *line["rejected"]) for line in lines]
+        return [Reject(from_line(line, self.places.rejected), *line["rejected"]) for line in lines]
 
     @property
     def history(self) -> list[Line]:
@@ -113,7 +112,7 @@ class Dataset:
 
     def draft(self, name: str) -> Path:
         """A path in the workshop, nobody else's, for a file that will be ``name``."""
-        return self.workshop / f"{os.urandom(4).hex()}-{name}"
+        return self.places.workshop / f"{os.urandom(4).hex()}-{name}"
 
     def put(self, record: Record, step: int, staged: Path | None = None) -> Record:
         """Add or change a record; ``staged``, a file in the workshop, becomes its picture.
@@ -127,7 +126,7 @@ class Dataset:
         elif before:
             line["bytes"] = before["bytes"]
         self.journal.keep(line)
-        self.settle(line, [before] if before else [])
+        self.notes += self.places.settle(line, [before] if before else [])
         captions.write_caption(record)
         return replace(record, picture=Picture(record.picture.path, record.picture.size))
 
@@ -139,57 +138,23 @@ class Dataset:
         if staged is not None:
             line["staged"] = staged.name
         self.journal.reject(line)
-        self.shelve(line)
+        self.places.shelve(line)
 
-    def settle(self, line: Line, before: Sequence[Line]) -> None:
-        """Put a committed picture in place, and take away what it replaces under another name."""
-        staged = self.workshop / line.get("staged", "-")
-        target = self.path / line["file"]
-        replaced = {old["file"] for old in before}
-        if staged.exists():
-            if target.exists() and target.name not in replaced:
-                self._set_aside(target)
-            os.replace(staged, target)
-        for name in replaced - {target.name}:
-            (self.path / name).unlink(missing_ok=True)
-
-    def _set_aside(self, stranger: Path) -> None:
-        """Make way for a picture without losing a file of the user's that bears its name."""
-        folder = self.memory / "set-aside"
-        folder.mkdir(exist_ok=True)
-        os.replace(stranger, folder / f"{os.urandom(4).hex()}-{stranger.name}")
-        self.notes.append(f"{stranger.name} was in the way; it is in {folder} now")
-
-    def shelve(self, line: Line) -> None:
-        """Move a rejected picture and its caption out of people's sight."""
-        picture = self.path / line["file"]
-        target = self.rejected_folder / line["file"]
-        staged = self.workshop / line.get("staged", "-")
-        if staged.exists():
-            os.replace(staged, target)
-        elif picture.exists() and "staged" not in line:
-            os.replace(picture, target)
-        caption = captions.caption_path(picture)
-        if "staged" not in line and caption.exists():
-            os.replace(caption, captions.caption_path(target))
-
-    def _enter_to_read(self) -> None:
-        if not self.memory.is_dir():
+    def _check_there(self) -> None:
+        if not (self._make or self.memory.is_dir()):
             raise DatasetError(
                 f"there is no dataset in {self.path}; "
                 "dsk grab QUERY or dsk folder PATH makes one (--dataset names another folder)"
             )
-        self.journal = Journal(self.memory, write=False)
 
     def _enter_to_write(self) -> None:
-        for folder in (self.workshop, self.rejected_folder, self.originals_folder):
-            folder.mkdir(parents=True, exist_ok=True)
+        self.places.make()
         self._open.enter_context(Lock(self.memory))
         self._check_format()
         self.journal = Journal(self.memory, write=True)
         self._open.callback(lambda: self.journal.close())
-        recover(self)
-        take_in_hand_edits(self)
+        self.notes += recover(self.journal, self.places)
+        self.notes += take_in_hand_edits(self.journal, self.places)
 
     def _check_format(self) -> None:
         path = self.memory / "format.json"

@@ -42,7 +42,7 @@ class Step:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._before = Log(history.before_log(self.memory, self.number))
         self._seen = {line["key"] for line in self._before.lines}
-        self._originals = {path.stem for path in self.dataset.originals_folder.iterdir()}
+        self._originals = {path.stem for path in self.dataset.places.originals.iterdir()}
         marker = {"step": self.number, "stages": self.calls}
         write_file(history.open_marker(self.memory), json.dumps(marker).encode())
         return self
@@ -77,7 +77,7 @@ class Step:
             picture = self.dataset.path / line["file"]
             _save(picture, self._folder / line["file"])
             if Path(line["file"]).stem not in self._originals:
-                _save(picture, self.dataset.originals_folder / line["file"])
+                _save(picture, self.dataset.places.originals / line["file"])
         entry = {"key": key, "before": line, "file": record.picture.path.name}
         self._before.append(entry | promise(staged, captions.caption(record)))
         self._seen.add(key)
@@ -150,9 +150,9 @@ def _take_back(dataset: Dataset, before: Line, folder: Path, number: int) -> Non
     record = from_line(before, dataset.path)
     name = before["file"]
     current = dataset.journal.kept.get(record.key)
-    shelved = dataset.rejected_folder / name
+    shelved = dataset.places.rejected / name
     saved = [path for path in (folder / name, shelved) if path.exists()]
-    staged = dataset.workshop / name if saved else None
+    staged = dataset.places.workshop / name if saved else None
     if staged:
         _save(saved[0], staged)
     if current is not None:
@@ -172,7 +172,7 @@ def _with_later_edits(record: Record, current: Record) -> Record:
 def _set_aside(dataset: Dataset, name: str, folder: Path) -> None:
     """Move a picture that an undone step had brought in out of the dataset, without deleting it."""
     folder.mkdir(parents=True, exist_ok=True)
-    for home in (dataset.path, dataset.rejected_folder):
+    for home in (dataset.path, dataset.places.rejected):
         for path in (home / name, captions.caption_path(home / name)):
             if path.exists():
                 os.replace(path, folder / path.name)

@@ -8,24 +8,16 @@ from typing import Any
 
 from datasetkit.catalog import name_of
 from datasetkit.dataset import Dataset
-from datasetkit.dataset.dataset import MEMORY
 from datasetkit.dataset.lines import write_file
+from datasetkit.dataset.places import MEMORY
 from datasetkit.engines.events import Ended, Outcome, Report
 from datasetkit.engines.local import legs, run_leg
 from datasetkit.pipeline import Pipeline, call_of
 from datasetkit.stage import Source, Stage
 
 
-def run_stage(dataset: Dataset, stage: Stage, report: Report, *, dry_run: bool = False) -> Outcome:
-    """Run one stage by itself; it always looks again, and changes only what is not as it says."""
-    stage.check()
-    return run_leg(dataset, [stage], report, dry_run=dry_run)
-
-
 def plan(folder: Path, pipeline: Pipeline) -> list[str]:
     """Say, a line a stage, what a run would do; nothing is read but the dataset's memory."""
-    for stage in pipeline.stages:
-        stage.check()
     parts = legs(pipeline.stages)
     first = 0
     if (folder / MEMORY).is_dir():
@@ -40,14 +32,12 @@ def plan(folder: Path, pipeline: Pipeline) -> list[str]:
 
 
 def run_pipeline(dataset: Dataset, pipeline: Pipeline, report: Report) -> list[Outcome]:
-    """Run a pipeline's stages on a dataset open for writing, passing over what was done before.
+    """Run a checked pipeline on a dataset open for writing, passing over what was done before.
 
     A leg is done when the same legs up to it have run and the dataset is as they left it, with
     every file they made in place. After an edit by hand only the sources are passed over; the
     other stages look again at every picture, and change what the edit asks for.
     """
-    for stage in pipeline.stages:
-        stage.check()
     outcomes = []
     done = _Done(dataset)
     parts = legs(pipeline.stages)

@@ -21,7 +21,7 @@ from datasetkit.dataset.dataset import cannot_write
 from datasetkit.engines.events import Advanced, Began, Ended, Outcome, Report, Said
 from datasetkit.errors import DatasetkitError, PictureError, SiteError
 from datasetkit.pipeline import call_of
-from datasetkit.pixels import FORMATS, Picture, decode, encode, read_header, written_suffix
+from datasetkit.pixels import FORMATS, Picture, decode, read_header, written_suffix
 from datasetkit.record import Record
 from datasetkit.stage import Drop, Find, Map, Note, Progress, Source, Stage, Task, Wrote
 
@@ -208,7 +208,7 @@ def _stage_pixels(dataset: Dataset, result: Result) -> Result:
     path = picture.path.with_suffix(suffix)
     draft = dataset.draft(path.name)
     with draft.open("wb") as file:
-        file.write(encode(picture.pixels, suffix))
+        file.write(picture.content)
         file.flush()
         os.fsync(file.fileno())
     record = replace(result.record, picture=Picture(path, picture.size))

@@ -83,7 +83,7 @@ def gallery(gallery: Path) -> Path:
 def stages(tmp_path: Path, gallery: Path, tree: Tree) -> list[Path]:
     """The dataset before each stage and after the last, each in a folder of its own."""
     steps = []
-    for number, words in enumerate(STAGES):
+    for number in range(len(STAGES)):
         here = tmp_path / f"before{number}"
         here.mkdir()
         shutil.copytree(gallery, here / "gallery")

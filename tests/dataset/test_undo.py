@@ -38,7 +38,7 @@ def test_each_step_is_taken_back_byte_for_byte(tmp_path: Path, gallery: Path, tr
     seen = []
     with Dataset(home, write=True) as dataset:
         for leg in ([Folder(str(gallery))], [Clean()], [Flatten(), Crop()], [Picky()]):
-            seen.append({n: d for n, d in visible(tree(home)).items()})
+            seen.append(visible(tree(home)))
             run_leg(dataset, leg, lambda event: None)
     assert sorted(p.name for p in (home / ".dsk" / "rejected").iterdir()) == [
         "p1.png",

@@ -14,7 +14,6 @@ from datasetkit.cleaners.clean import Clean
 from datasetkit.cleaners.crop import Crop
 from datasetkit.cleaners.flatten import Flatten
 from datasetkit.dataset import Dataset
-from datasetkit.engines import local
 from datasetkit.engines.chain import plan, run_pipeline
 from datasetkit.engines.events import Ended, Event
 from datasetkit.engines.local import in_order, legs, run_leg
@@ -150,7 +149,7 @@ def test_a_leg_decodes_once_and_encodes_at_most_once(
 
     decoded: list[str] = []
     encoded: list[str] = []
-    real_decode, real_encode = pixels.decode, local.encode
+    real_decode, real_encode = pixels.decode, pixels.encode
 
     def counting_decode(path: Path) -> object:
         decoded.append(path.name)
@@ -161,7 +160,7 @@ def test_a_leg_decodes_once_and_encodes_at_most_once(
         return real_encode(image, suffix)  # type: ignore[arg-type]
 
     monkeypatch.setattr(pixels, "decode", counting_decode)
-    monkeypatch.setattr(local, "encode", counting_encode)
+    monkeypatch.setattr(pixels, "encode", counting_encode)
     inode = (home / "p0.png").stat().st_ino
     with Dataset(home, write=True) as dataset:
         outcome = run_leg(dataset, [Clean(), Flatten(), Crop(ratio=1)], quiet)
