@@ -1,0 +1,1 @@
+"""Query -> records: what brings pictures in."""
