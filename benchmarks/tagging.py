@@ -1,11 +1,11 @@
 """What tagging costs beside a plain loop of Pillow and onnxruntime over the same pictures.
 
-    python benchmarks/tagging.py [--pictures 48] [--threads 2] [--model FOLDER]
+    python benchmarks/tagging.py [--pictures 48] [--model FOLDER]
 
 The plain loop is what most scripts do: one picture after the other, composite on white, pad to a
 square, resize, run, with onnxruntime's own choice of threads. The model is small, so this measures
-everything but the model: decoding, preparing, threads, merging of tags. Give --model for a real
-one.
+everything but the model: decoding, preparing, threads, merging of tags, keeping them on disk. Give
+--model for a real one.
 """
 
 import argparse
@@ -14,14 +14,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 from PIL import Image
 
-from datasetkit.pixels import Picture, read_header
+from datasetkit.dataset import Dataset
+from datasetkit.engines.local import run_leg
+from datasetkit.grabbers.folder import Folder
 from datasetkit.record import Record
 from datasetkit.taggers.tag import Tagging
 
@@ -35,13 +36,14 @@ def main() -> None:
     """Make the pictures, tag them both ways, print a table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--pictures", type=int, default=48)
-    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--model", default=str(DEMO))
     arguments = parser.parse_args()
     model = Path(arguments.model)
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "source"
+        home = Path(folder) / "set"
         draw_pictures(source, arguments.pictures)
+        taken_in(source, home)
         stage = Tagging(str(model))
         start = time.process_time()
         stage.check()
@@ -52,12 +54,8 @@ def main() -> None:
         again: list[Record] = []
         rows: dict[str, Callable[[Path], None]] = {
             "plain loop": lambda _: plain.extend(plain_loop(source, model)),
-            f"datasetkit, {arguments.threads} threads": (
-                lambda _: ours.extend(our_tags(records(source), stage, arguments.threads))
-            ),
-            "datasetkit, a second run": (
-                lambda _: again.extend(our_tags(forgotten(ours), stage, arguments.threads))
-            ),
+            "datasetkit": lambda _: ours.extend(our_tags(home, stage)),
+            "datasetkit, a second run": lambda _: again.extend(our_tags(home, stage)),
         }
         costs = {name: cost(run, source) for name, run in rows.items()}
     print(f"{'':28}{'CPU s':>8}{'wall s':>8}{'ms CPU each':>13}")
@@ -70,29 +68,17 @@ def main() -> None:
     print(f"same tags: {shared} of {union}")
 
 
-def records(source: Path) -> list[Record]:
-    """Every picture of a folder as a record without tags."""
-    paths = sorted(source.iterdir())
-    return [Record(path.stem, Picture(path, read_header(path)[1])) for path in paths]
+def taken_in(source: Path, home: Path) -> None:
+    """Make a dataset of the pictures, which is not what is timed."""
+    with Dataset(home, write=True) as dataset:
+        run_leg(dataset, [Folder(str(source))], lambda event: None)
 
 
-def forgotten(tagged: list[Record]) -> list[Record]:
-    """The records as a second run finds them: tagged, their pixels not in memory."""
-    for record in tagged:
-        record.picture.forget()
-    return tagged
-
-
-def our_tags(untagged: list[Record], stage: Tagging, threads: int) -> list[Record]:
-    """Tag records as an engine would: one session, several threads."""
-
-    def work(record: Record) -> Record:
-        tagged = stage(record)
-        tagged.picture.forget()
-        return tagged
-
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, untagged))
+def our_tags(home: Path, stage: Tagging) -> list[Record]:
+    """Tag a dataset, as ``dsk tag`` does."""
+    with Dataset(home, write=True) as dataset:
+        run_leg(dataset, [stage], lambda event: None)
+        return dataset.records
 
 
 def plain_loop(source: Path, model: Path) -> list[set[str]]:

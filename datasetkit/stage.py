@@ -126,6 +126,10 @@ class Source(Stage):
         A ``Drop`` stands for a post that was looked at and left out; only its reason is counted.
         """
 
+    def expected(self) -> int | None:
+        """How many pictures may come, for the progress bar; None where nobody knows."""
+        return None
+
 
 class Map(Stage):
     """Turns one record into another: any worker, any order, safe to repeat."""

@@ -74,7 +74,8 @@ def run_leg(
 def _run_source(dataset: Dataset, source: Source, name: str, report: Report) -> Outcome:
     outcome = Outcome(name)
     failures = 0
-    report(Began(name, None))
+    expected = source.expected()
+    report(Began(name, expected))
 
     def offered() -> Iterator[Find]:
         for item in source.find(dataset):
@@ -103,7 +104,7 @@ def _run_source(dataset: Dataset, source: Source, name: str, report: Report) -> 
             else:
                 failures = 0
                 _commit(step, result, name, outcome, new=True)
-            report(Advanced(name, done, None, find.name))
+            report(Advanced(name, done, expected, find.name))
     return outcome
 
 

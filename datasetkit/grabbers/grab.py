@@ -75,6 +75,10 @@ class Grab(Source):
         many = f"up to {self.limit} pictures" if self.limit else "all pictures"
         return f"{many} of {_ratings(letters)} from {site.name}, asked for {plan}"
 
+    def expected(self) -> int | None:
+        """The limit, if there is one."""
+        return self.limit or None
+
     def find(self, known: Known) -> Iterator[Find | Drop | Note]:
         """Offer the pictures in the site's order, each looked at again before it is offered."""
         site, query, letters = self._understood()
