@@ -1,0 +1,1 @@
+"""Folders -> LoRA -> pictures: the integrated trainer and painter, after kohya's semantics."""
