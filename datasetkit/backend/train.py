@@ -1,8 +1,11 @@
 """The stage ``train``: a LoRA from a training folder, by kohya's rules."""
 
 import hashlib
+import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +29,8 @@ class Train(Task):
     Reads folders such as `train/6_shimakaze/`, which `dsk repeats` makes, and writes
     `lora/shimakaze-000001.safetensors` and so on, the last one as `lora/shimakaze.safetensors`.
     Names, numbers and file format are kohya's, so every WebUI and ComfyUI reads the result.
-    A run that was stopped goes on after its last whole epoch. A run that is finished does nothing;
-    with other settings or pictures choose another name, for nothing is overwritten.
+    A run that was stopped goes on after its last whole epoch. A run that is finished does nothing.
+    With other settings or pictures it trains anew; what was there moves to `lora/earlier/`.
     """
 
     base: str = opt("", "the base model: .safetensors, diffusers folder or Hugging Face name "
@@ -89,6 +92,7 @@ class Train(Task):
         paths = {n: out / f"{name}-{n:06d}.safetensors" for n in range(1, self.epochs)}
         paths[self.epochs] = out / f"{name}.safetensors"
         memory = out / ".state" / f"{name}.safetensors"
+        yield from _set_aside(memory, name, chosen)
         done = _resumable(memory, chosen, paths)
         if done == self.epochs:
             yield Note(f"{name} is trained already, with these settings and pictures")
@@ -170,27 +174,42 @@ def _name(examples: Sequence[Example], dataset: Dataset) -> str:
     return safe_stem(words or dataset.path.resolve().name)
 
 
-def _resumable(memory: Path, chosen: Mapping[str, Any], paths: Mapping[int, Path]) -> int:
-    """The epochs that are done and whole; raises UsageError where other work would be lost."""
+def _set_aside(memory: Path, name: str, chosen: Mapping[str, Any]) -> Iterator[Note]:
+    """Move what was trained under this name otherwise out of the way, and say why and where."""
     from datasetkit.backend import state
 
     found = state.settings(memory)
-    there = [path for path in paths.values() if path.exists()]
-    way_out = "give another --name (or --out), or delete the old files"
+    if found is None or found[0] == chosen:
+        return
+    before, out = found[0], memory.parent.parent
+    changes = [
+        key if key in {"base", "pictures"} else f"{key} {before.get(key)} -> {chosen[key]}"
+        for key in chosen
+        if before.get(key) != chosen[key]
+    ]
+    earlier = out / "earlier"
+    folder = next(f for n in count(1) if not (f := earlier / f"{name}-{n}").exists())
+    folder.mkdir(parents=True)
+    pattern = re.compile(rf"{re.escape(name)}(-\d{{6}})?\.(safetensors|json)")
+    ours = sorted(path for path in out.iterdir() if pattern.fullmatch(path.name))
+    for path in [*ours, memory]:  # the memory last: killed before, the rest follows next time
+        os.replace(path, folder / path.name)
+    yield Note(f"{name} was trained otherwise before ({', '.join(changes)}); that is in {folder}")
+
+
+def _resumable(memory: Path, chosen: Mapping[str, Any], paths: Mapping[int, Path]) -> int:
+    """The epochs that are done and whole; UsageError where a stranger's file is in the way."""
+    from datasetkit.backend import state
+
+    found = state.settings(memory)
     if found is None:
+        there = [path for path in paths.values() if path.exists()]
         if there:
-            raise UsageError(f"{there[0]} is there and was not made by this training; {way_out}")
+            raise UsageError(
+                f"{there[0]} is there and was not made by this training; "
+                "give another --name (or --out), or move it away"
+            )
         return 0
-    before, epochs = found
-    if before != chosen:
-        keys = [key for key in chosen if before.get(key) != chosen[key]]
-        changes = [
-            key if key in {"base", "pictures"} else f"{key} {before.get(key)} -> {chosen[key]}"
-            for key in keys
-        ]
-        raise UsageError(
-            f"{memory.parent.parent / memory.name} was trained otherwise "
-            f"({', '.join(changes)}); {way_out}"
-        )
+    _, epochs = found
     whole = all(paths[number].exists() for number in range(1, epochs + 1))
     return epochs if whole else 0  # from the start, the same files come again

@@ -95,13 +95,16 @@ def test_other_settings_overwrite_nothing(
 ) -> None:
     pictures(dataset.path / "train")
     list(task()(dataset))
-    with pytest.raises(UsageError, match=r"trained otherwise \(rank 4 -> 8\); give another --name"):
-        list(task(rank=8, alpha=4.0)(dataset))
+    first = files(dataset.path / "lora")
+    (dataset.path / "lora" / "kirara.json").write_text("a person's notes")
+    said = notes(list(task(rank=8, alpha=4.0)(dataset)))
+    assert "was trained otherwise before (rank 4 -> 8)" in said
+    earlier = dataset.path / "lora" / "earlier" / "kirara-1"
+    assert files(earlier) == first
+    assert (earlier / "kirara.json").read_text() == "a person's notes"
     (dataset.path / "train" / "2_kirara" / "picture_0.txt").write_text("kirara, other")
-    with pytest.raises(UsageError, match=r"trained otherwise \(pictures\)"):
-        list(task()(dataset))
-    list(task(name="other")(dataset))
-    assert len(files(dataset.path / "lora")) == 4
+    assert "otherwise before (pictures)" in notes(list(task(rank=8, alpha=4.0)(dataset)))
+    assert len(files(dataset.path / "lora")) == len(first) == 2
     (dataset.path / "lora" / "mine.safetensors").write_bytes(b"somebody's")
     with pytest.raises(UsageError, match="was not made by this training"):
         list(task(name="mine")(dataset))
