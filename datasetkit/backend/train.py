@@ -189,11 +189,11 @@ def _set_aside(memory: Path, name: str, chosen: Mapping[str, Any]) -> Iterator[N
     ]
     earlier = out / "earlier"
     folder = next(f for n in count(1) if not (f := earlier / f"{name}-{n}").exists())
-    folder.mkdir(parents=True)
+    (folder / memory.parent.name).mkdir(parents=True)
     pattern = re.compile(rf"{re.escape(name)}(-\d{{6}})?\.(safetensors|json)")
     ours = sorted(path for path in out.iterdir() if pattern.fullmatch(path.name))
     for path in [*ours, memory]:  # the memory last: killed before, the rest follows next time
-        os.replace(path, folder / path.name)
+        os.replace(path, folder / path.relative_to(out))
     yield Note(f"{name} was trained otherwise before ({', '.join(changes)}); that is in {folder}")
 
 
