@@ -42,6 +42,7 @@ def run_demo(folder: Path, report: Report) -> str:
             "grid.score": MODELS / "tagger",
         }
         pipeline = load(pipeline_file(), [f"{option}={value}" for option, value in own.items()])
+        pipeline.check()
         with Dataset(folder, write=True) as dataset:
             run_pipeline(dataset, pipeline, report)
     return verdict(folder)
