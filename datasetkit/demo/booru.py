@@ -54,13 +54,13 @@ class _Refused(Exception):
 class DemoBooru:
     """Serves the demo's posts on 127.0.0.1 while its `with` block lasts.
 
-    url is the root to give a Danbooru client; requests lists the paths asked for so far.
+    It listens on ``port`` if that is free, else on any. url is the root to give a Danbooru client; requests lists the paths asked for so far.
     """
 
-    def __init__(self, seed: int = 1) -> None:
+    def __init__(self, seed: int = 1, port: int = 0) -> None:
         self.posts = make_posts(seed)
         self.requests: list[str] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = _listening(port, _handler(self))
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
         counts = Counter(name for post in self.posts for name in post.every_tag())
@@ -191,6 +191,13 @@ class DemoBooru:
                 picture.thumbnail((180, 180))
                 return "image/jpeg", encoded(picture, "jpg")
         raise _Refused(404, "ActiveRecord::RecordNotFound", "That record was not found.")
+
+
+def _listening(port: int, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
+    try:
+        return ThreadingHTTPServer(("127.0.0.1", port), handler)
+    except OSError:  # somebody else's; any free one will do
+        return ThreadingHTTPServer(("127.0.0.1", 0), handler)
 
 
 def _count(query: Query, usual: int) -> int:
