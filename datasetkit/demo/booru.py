@@ -54,7 +54,8 @@ class _Refused(Exception):
 class DemoBooru:
     """Serves the demo's posts on 127.0.0.1 while its `with` block lasts.
 
-    It listens on ``port`` if that is free, else on any. url is the root to give a Danbooru client; requests lists the paths asked for so far.
+    It listens on ``port`` if that is free, else on any. ``url`` is the root to give a Danbooru
+    client; ``requests`` lists the paths asked for so far.
     """
 
     def __init__(self, seed: int = 1, port: int = 0) -> None:
