@@ -9,7 +9,7 @@ import inspect
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from datasetkit.screen import Screen
 
 FAILED_PICTURES = 3
+GO_ON = "interrupted; run the same command again to go on"
 
 DatasetOption = Annotated[
     Path,
@@ -84,10 +85,21 @@ def main() -> None:
         app()
     except DatasetkitError as error:
         _refuse(error)
+    except (SystemExit, KeyboardInterrupt, ImportError) as error:
+        if not _by_ctrl_c(error):
+            raise
+        _refuse(Interrupted(GO_ON))
     except OSError as error:
         from datasetkit.dataset.dataset import cannot_write
 
         _refuse(cannot_write(Path(error.filename or ".").parent, error))
+
+
+def _by_ctrl_c(error: BaseException | None) -> bool:
+    """Say whether Ctrl-C is at the bottom of it: a library may wrap what fell into its import."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _refuse(error: DatasetkitError) -> None:
@@ -166,12 +178,19 @@ def undo(dataset: DatasetOption = Path("dataset")) -> None:
     """Take the last step back: captions, pixels, rejects and what was brought in."""
     from datasetkit.dataset import Dataset
     from datasetkit.dataset import undo as take_back
+    from datasetkit.dataset.places import MEMORY
 
     with Dataset(dataset, write=True, make=False) as opened:
         line = take_back(opened)
     names = "+".join(next(iter(call)) for call in line["stages"])
     counts = ", ".join(f"{line[what]} {what}" for what in ("added", "changed", "rejected"))
     sys.stderr.write(f"took back {names} (step {line['step']}: {counts})\n")
+    if line["added"]:
+        aside = dataset / MEMORY / "undone" / f"{line['step']:04d}"
+        sys.stderr.write(f"what it had brought in is in {aside}\n")
+    later = [next(iter(call)) for task in line["later"] for call in task["stages"]]
+    if later:
+        sys.stderr.write(f"what {', '.join(later)} made since stands; run them again\n")
 
 
 @app.command()
@@ -198,20 +217,29 @@ def _execute(
 ) -> None:
     """Run a pipeline, be it one stage of a sub-command, and end with a line and an exit code."""
     from datasetkit.dataset import Dataset
+    from datasetkit.dataset.places import MEMORY
     from datasetkit.engines.chain import plan, run_pipeline
-    from datasetkit.engines.local import run_leg
+    from datasetkit.engines.events import Ended
+    from datasetkit.engines.local import NothingKnown, run_leg, survey
     from datasetkit.screen import last_line
-    from datasetkit.stage import Map
+    from datasetkit.stage import Map, Source, Task
 
     lone = pipeline.stages[0] if pipeline.alone else None
-    pipeline.check()
     with _screen(as_json=as_json, quiet=quiet) as screen:
-        if dry_run and not isinstance(lone, Map):
+        if dry_run and isinstance(lone, Source):
+            pipeline.check()
+            there = (folder / MEMORY).is_dir()
+            with Dataset(folder) if there else nullcontext(NothingKnown(folder)) as known:
+                outcomes = [survey(lone, known, screen.show)]
+            screen.show(Ended(outcomes[0]))
+        elif dry_run and not isinstance(lone, Map):
             for line in plan(folder, pipeline):
                 screen.say(line)
             outcomes = []
         else:
-            make = not isinstance(lone, Map)  # a folder mistyped is not a new dataset
+            pipeline.check()
+            # A folder mistyped is not a new dataset: that takes something to put into it.
+            make = any(isinstance(stage, (Source, Task)) for stage in pipeline.stages)
             with Dataset(folder, write=not dry_run, make=make) as dataset:
                 for note in dataset.notes:
                     screen.say(note)
@@ -219,7 +247,7 @@ def _execute(
                     outcomes = [run_leg(dataset, [lone], screen.show, dry_run=dry_run)]
                 else:
                     outcomes = run_pipeline(dataset, pipeline, screen.show)
-    screen.say(last_line(outcomes, dry_run=dry_run))
+    screen.say(last_line(outcomes, folder, dry_run=dry_run))
     if any(outcome.errors for outcome in outcomes):
         raise typer.Exit(FAILED_PICTURES)
 
@@ -233,7 +261,10 @@ def _screen(*, as_json: bool, quiet: bool) -> Iterator["Screen"]:
     try:
         yield screen
     except KeyboardInterrupt as error:
-        raise Interrupted("interrupted; run the same command again to go on") from error
+        raise Interrupted(GO_ON) from error
+    except DatasetkitError as error:
+        screen.fail(error)
+        raise
     finally:
         screen.close()
 

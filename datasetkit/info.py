@@ -89,7 +89,7 @@ def show(facts: dict[str, Any], *, as_json: bool) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     sizes = facts["sizes"]
     console.print(
         f"[bold]{escape(facts['dataset'])}[/]: {facts['pictures']} pictures, "
@@ -119,8 +119,8 @@ def show(facts: dict[str, Any], *, as_json: bool) -> None:
     if facts["without_record"]:
         names = facts["without_record"]
         console.print(
-            f"{len(names)} pictures in the folder have no record ({', '.join(names[:3])}); "
-            f"move them elsewhere and take them in with dsk folder",
+            f"{len(names)} pictures were put into the folder ({', '.join(names[:3])}); "
+            "the next stage takes them in",
             markup=False,
         )
     if facts["history"]:

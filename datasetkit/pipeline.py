@@ -22,6 +22,16 @@ from datasetkit.stage import Stage
 
 MAX_BYTES = 1024 * 1024
 
+# pydantic's kinds of fault in words for people.
+_WORDS = {
+    "int": "must be a whole number",
+    "float": "must be a number",
+    "bool": "must be true or false",
+    "string": "must be text",
+    "greater_than_equal": "must be {ge:g} or more",
+    "less_than_equal": "must be {le:g} or less",
+}
+
 
 @dataclass(frozen=True)
 class Pipeline:
@@ -143,4 +153,7 @@ def _first_fault(fault: Mapping[str, Any]) -> str:
     where = ".".join(str(part) for part in fault["loc"])
     if fault["type"] in {"missing", "missing_argument"}:
         return f"the option '{where}' is required"
-    return f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}, not {fault['input']!r}"
+    said = next((text for kind, text in _WORDS.items() if fault["type"].startswith(kind)), "")
+    limits = fault.get("ctx", {})
+    said = said.format(**limits) if said else f"{fault['msg'][0].lower()}{fault['msg'][1:]}"
+    return f"{where}: {said}, not {fault['input']!r}"

@@ -23,8 +23,10 @@ class PlainLoader(yaml.SafeLoader):
         """Build a mapping, refusing a key that stands twice (PyYAML would keep the last)."""
         seen: set[str] = set()
         for key, _ in node.value:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                raise UsageError(f"line {line}: a key is a word, not a list or mapping")
             if key.value in seen:
-                line = key.start_mark.line + 1
                 raise UsageError(f"line {line}: the key '{key.value}' stands twice")
             seen.add(key.value)
         return super().construct_mapping(node, deep)
@@ -41,6 +43,10 @@ for _name, (_pattern, _first) in _WORDS.items():
         f"tag:yaml.org,2002:{_name}", re.compile(rf"(?:{_pattern})\Z"), _first
     )
 
+PlainLoader.add_constructor(
+    "tag:yaml.org,2002:int", lambda loader, node: int(node.value)
+)  # 010: 10
+
 
 def read_yaml(text: str) -> Any:
     """Read YAML text as mappings, lists, texts, numbers, booleans and null.
@@ -56,6 +62,8 @@ def read_yaml(text: str) -> Any:
             line = event.start_mark.line + 1 if event.start_mark else 0
             if depth > MAX_DEPTH:
                 raise UsageError(f"line {line}: nested deeper than {MAX_DEPTH}")
+            if tag := getattr(event, "tag", None):
+                raise UsageError(f"line {line}: YAML tags ({tag}) are not read here")
             if isinstance(event, yaml.AliasEvent):
                 raise UsageError(f"line {line}: YAML aliases are not read here; write it out")
         return PlainLoader(text).get_single_data()

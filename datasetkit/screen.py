@@ -1,12 +1,16 @@
 """What a person sees of a run, on stderr; or what a program reads, as JSON lines on stdout."""
 
 import json
+import shlex
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 from datasetkit.engines.events import Advanced, Began, Ended, Event, Outcome, Said
+from datasetkit.errors import DatasetkitError
 
+SHOWN_OUTPUTS = 3
 SHOWN_ERRORS = 5  # by name in the last line; the rest are counted
 
 
@@ -18,6 +22,9 @@ class Screen(Protocol):
 
     def say(self, text: str) -> None:
         """Say a sentence."""
+
+    def fail(self, error: DatasetkitError) -> None:
+        """Say that the work ended badly; the command line says why on stderr."""
 
     def close(self) -> None:
         """Take the progress bar away."""
@@ -36,17 +43,22 @@ class JsonLines:
     def show(self, event: Event) -> None:
         """Write the event."""
         fields = event.outcome if isinstance(event, Ended) else event
-        line = {"event": type(event).__name__.lower()}
-        sys.stdout.write(json.dumps(line | _plain(vars(fields)), ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+        self._write({"event": type(event).__name__.lower()} | _plain(vars(fields)))
 
     def say(self, text: str) -> None:
-        """Write the sentence as an event, and for people on stderr."""
-        sys.stdout.write(json.dumps({"event": "said", "text": text}, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
+        """Write the sentence as an event."""
+        self._write({"event": "said", "text": text})
+
+    def fail(self, error: DatasetkitError) -> None:
+        """Write the refusal as an event, with the exit code."""
+        self._write({"event": "failed", "text": str(error), "code": error.exit_code})
 
     def close(self) -> None:
         """Nothing to take away."""
+
+    def _write(self, line: dict[str, Any]) -> None:
+        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+        sys.stdout.flush()
 
 
 class Quiet:
@@ -60,6 +72,9 @@ class Quiet:
     def say(self, text: str) -> None:
         """Say the sentence on stderr."""
         sys.stderr.write(text + "\n")
+
+    def fail(self, error: DatasetkitError) -> None:
+        """The command line says it."""
 
     def close(self) -> None:
         """Nothing to take away."""
@@ -88,14 +103,14 @@ class Terminal:
 
     def show(self, event: Event) -> None:
         """Draw the event."""
+        from rich.markup import escape
+
         if isinstance(event, Began):
             self._progress.start()
             self._task = self._progress.add_task(event.stage, total=event.total, text="")
         elif isinstance(event, Advanced):
-            text = event.text if len(event.text) < 40 else event.text[:39] + "…"
-            self._progress.update(
-                self._task, completed=event.done, total=event.total, text=text.replace("[", r"\[")
-            )
+            text = escape(event.text if len(event.text) < 40 else event.text[:39] + "…")
+            self._progress.update(self._task, completed=event.done, total=event.total, text=text)
         elif isinstance(event, Said):
             self._print(f"{event.stage:>10}: ", event.text, "yellow" if event.warning else "")
         else:
@@ -107,6 +122,9 @@ class Terminal:
     def say(self, text: str) -> None:
         """Say the sentence above the bar."""
         self._print("", text, "")
+
+    def fail(self, error: DatasetkitError) -> None:
+        """The command line says it."""
 
     def close(self) -> None:
         """Take the bar away."""
@@ -138,14 +156,14 @@ def summary(outcome: Outcome) -> str:
         parts.append(f"{outcome.passed_over.total()} passed over ({left})")
     text = f"{total} picture{'s' * (total != 1)}: {', '.join(parts)}" if total else ", ".join(parts)
     if outcome.written:
-        made = f"wrote {outcome.outputs[-1]}"
-        more = len(outcome.outputs) - 1
-        text = made + (f" and {more} more" if more else "")
+        few = [str(path) for path in outcome.outputs]
+        few = few if len(few) <= SHOWN_OUTPUTS else [few[-1], f"{len(few) - 1} more"]
+        text = f"wrote {' and '.join(few)}"
     return text or "nothing to do"
 
 
-def last_line(outcomes: Sequence[Outcome], *, dry_run: bool = False) -> str:
-    """The sentence that a person can act on when a command has ended."""
+def last_line(outcomes: Sequence[Outcome], folder: Path, *, dry_run: bool = False) -> str:
+    """The sentence that a person can act on when a command on a dataset has ended."""
     errors = {name: why for outcome in outcomes for name, why in outcome.errors.items()}
     failed = [f"{name}: {why}" for name, why in list(errors.items())[:SHOWN_ERRORS]]
     more = len(errors) - len(failed)
@@ -154,9 +172,11 @@ def last_line(outcomes: Sequence[Outcome], *, dry_run: bool = False) -> str:
     if dry_run:
         text = "nothing was changed (--dry-run)"
     elif all(outcome.idle for outcome in outcomes):
-        text = "nothing changed; all was done before" if not errors else "nothing changed"
+        before = all(outcome.found_done for outcome in outcomes) and not errors
+        text = "nothing changed; all was done before" if before else "nothing changed"
     elif any(outcome.added or outcome.changed or outcome.rejected for outcome in outcomes):
-        text = "done; take the last step back with dsk undo"
+        where = "" if folder == Path("dataset") else f" -d {shlex.quote(str(folder))}"
+        text = f"done; take the last step back with dsk undo{where}"
     else:
         text = "done"
     return "\n".join([*(f"  {line}" for line in failed), text])

@@ -31,7 +31,7 @@ def opt(
     The metadata keys are those that pydantic reads from standard dataclasses.
     """
     metadata = {"description": description, "ge": ge, "le": le, "argument": argument}
-    metadata = {key: value for key, value in metadata.items() if value not in (None, False)}
+    metadata = {k: value for k, value in metadata.items() if value is not None}
     if default is ...:
         return dataclasses.field(metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
@@ -91,8 +91,15 @@ Work: TypeAlias = Note | Progress | Wrote
 class Known(Protocol):
     """What a source may ask of the dataset it fills."""
 
+    @property
+    def path(self) -> Path:
+        """Its folder."""
+
     def __contains__(self, key: object, /) -> bool:
         """Say whether a key is there, or was left out before."""
+
+    def like(self, key: str) -> str | None:
+        """The known key whose files a case-insensitive disk would not tell from this one's."""
 
     def origin(self, key: str) -> Origin | None:
         """Where a known key came from."""
@@ -107,7 +114,10 @@ class Stage(ABC):
 
     def plan(self) -> str:
         """Say in a line what the stage will do, for ``--dry-run`` and the history."""
-        return ", ".join(f"{key} {value!r}" for key, value in self.changed_options().items())
+        return ", ".join(
+            f"{key} {' '.join(map(str, value)) if isinstance(value, tuple) else value}"
+            for key, value in self.changed_options().items()
+        )
 
     def changed_options(self) -> dict[str, Any]:
         """The options that differ from their defaults, as plain values."""

@@ -26,6 +26,7 @@ SMALL = [
     "train.resolution=64",
     f"grid.base={MODELS / 'base'}",
     "grid.weights=0,1",
+    f"grid.score={MODELS / 'tagger'}",
     "grid.count=1",
     "grid.size=64x64",
     "grid.steps=2",

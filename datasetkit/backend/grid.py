@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from datasetkit import hub
 from datasetkit.backend import devices
 from datasetkit.backend.families import family
 from datasetkit.backend.paint import (
@@ -22,8 +23,9 @@ from datasetkit.backend.paint import (
     signature,
 )
 from datasetkit.dataset import Dataset
-from datasetkit.errors import ModelError, UsageError
+from datasetkit.errors import UsageError
 from datasetkit.stage import Note, Progress, Task, Work, Wrote, opt
+from datasetkit.taggers import wd
 from datasetkit.tags import from_caption
 
 _FILE = re.compile(r"(.+?)(?:-(\d{6}))?\.safetensors")
@@ -47,7 +49,7 @@ class Grid(Task):
     """Paint epochs by weights in one picture, and name the best.
 
     Every epoch of a LoRA at every weight, with the same prompt and seed; weight 0 is the base
-    alone, painted once. With `score`, the folder of a WD-style tagger, each cell is told how surely
+    alone, painted once. With `score`, a WD-style tagger, each cell is told how surely
     the tagger sees `tags` in it, and the best epoch and weight are named and written beside the
     LoRA, where WebUIs read the preferred weight. Cells are kept: a grid that was stopped, or that
     gets another weight, paints only what is missing.
@@ -71,7 +73,7 @@ class Grid(Task):
     sampler: str = opt("", "A1111's name, such as Euler a or DPM++ 2M Karras (default: family's)")
     clip_skip: int = opt(0, "layer of the text encoder from the end (0: the family's)", ge=0)
     precision: str = opt("auto", "auto, fp32, bf16 or fp16")
-    score: str = opt("", "folder of a WD-style tagger that judges the cells")
+    score: str = opt("", "a WD-style tagger that judges the cells: a folder or repository")
     tags: tuple[str, ...] = opt((), "what it should see (default: the commonest tags learned)")
     out: str = opt("", "where the grid goes (default: grid in the dataset)")
 
@@ -80,8 +82,8 @@ class Grid(Task):
         check_all(self)
         if not self.weights:
             raise UsageError("a grid needs at least one weight, such as --weights 0.8")
-        if self.score and not Path(self.score).is_dir():
-            raise ModelError(f"there is no tagger in '{self.score}'; --score names its folder")
+        if self.score:
+            hub.check(self.score, wd.FILES)
 
     def __call__(self, dataset: Dataset) -> Iterator[Work]:
         """Paint what is missing, then draw, score and judge."""
@@ -103,11 +105,12 @@ class Grid(Task):
         yield from self._paint(words, missing)
         scores = self._scores(paintings, seen) if self.score else {}
         best = _best(scores)
-        self._draw(name, words, epochs, paintings, scores, best, picture)
+        clear = best if best and scores[best] >= scores[0, 0.0] + CLEAR else None
+        self._draw(name, words, epochs, paintings, scores, clear, picture)
         yield Wrote(picture)
         rows = [_row(painting, scores) for painting in paintings if painting.seed == self.seed]
         base = scores.get((0, 0.0))
-        found = {"epoch": best[0], "weight": best[1], "score": scores[best]} if best else None
+        found = {"epoch": clear[0], "weight": clear[1], "score": scores[clear]} if clear else None
         content = {"prompt": words, "seed": self.seed, "count": self.count, "tags": list(seen),
                    "base_score": base, "best": found, "cells": rows, "answers": answer}  # fmt: skip
         _write_json(table, content)
@@ -179,15 +182,14 @@ class Grid(Task):
         """The identity of the tagger, for a grid is judged anew by another one."""
         if not self.score:
             return ""
-        from datasetkit.taggers.wd import identity
+        return wd.identity(self._judge_folder())
 
-        return identity(Path(self.score))
+    def _judge_folder(self) -> Path:
+        return hub.folder(self.score, wd.FILES)
 
     def _wanted(self, data: Path, lora: Path) -> tuple[str, ...]:
         """The booru names of what a tagger should see."""
-        from datasetkit.taggers.wd import loaded
-
-        known = {label.name for label in loaded(Path(self.score)).labels}
+        known = {label.name for label in wd.loaded(self._judge_folder()).labels}
         if self.tags:
             wanted = tuple(from_caption(tag) for tag in self.tags)
             strange = [tag for tag in wanted if tag not in known]
@@ -208,9 +210,8 @@ class Grid(Task):
     ) -> dict[tuple[int, float], float]:
         """The mean probability of the wanted tags, over a cell's pictures."""
         from datasetkit.pixels import decode
-        from datasetkit.taggers.wd import loaded
 
-        tagger = loaded(Path(self.score))
+        tagger = wd.loaded(self._judge_folder())
         found: dict[tuple[int, float], list[float]] = {}
         for painting in paintings:
             seen = tagger.probabilities(decode(painting.file))
@@ -281,12 +282,12 @@ def _verdict(
 ) -> Iterator[Work]:
     """Name the best cell, and write it beside its LoRA for WebUIs, unless a person did."""
     (epoch, weight), base = best, scores[0, 0.0]
-    yield Note(f"best: epoch {epoch} at weight {weight:g}, score {scores[best]:.2f} "
-               f"(base {base:.2f})")  # fmt: skip
+    told = f"epoch {epoch} at weight {weight:g}, where the tagger is {scores[best]:.0%} sure"
     if scores[best] < base + CLEAR:
-        yield Note("no cell is clearly better than the base: train longer, or ask for what the "
-                   "LoRA should show with --tags", warning=True)  # fmt: skip
+        yield Note(f"no cell is clearly better than the base ({base:.0%}; at most {told}): train "
+                   "longer, or ask for what the LoRA should show with --tags", True)  # fmt: skip
         return
+    yield Note(f"best: {told} of what it learned (base {base:.0%})")
     sidecar = epochs[epoch].with_suffix(".json")
     if not sidecar.exists():
         words = {"activation text": trigger, "preferred weight": weight, "sd version": "SD1"}

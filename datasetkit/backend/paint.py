@@ -226,7 +226,7 @@ class Generate(Task):
     """Paint pictures from a prompt, with or without a LoRA.
 
     Without a prompt, the trigger and the commonest tags of the training captions are one. The
-    grammar is A1111's: `(word:1.2)` weighs, `\\\\(` is a bracket, BREAK begins a new chunk; a LoRA
+    grammar is A1111's: `(word:1.2)` weighs, `\\(` is a bracket, BREAK begins a new chunk; a LoRA
     is given by its own option. Each PNG tells its prompt, seed and settings as A1111's do. What was
     painted before with the same settings is not painted again.
     """

@@ -92,8 +92,8 @@ class Train(Task):
         paths = {n: out / f"{name}-{n:06d}.safetensors" for n in range(1, self.epochs)}
         paths[self.epochs] = out / f"{name}.safetensors"
         memory = out / ".state" / f"{name}.safetensors"
-        yield from _set_aside(memory, name, chosen)
-        done = _resumable(memory, chosen, paths)
+        otherwise = _trained_otherwise(memory, chosen)
+        done = 0 if otherwise else _resumable(memory, chosen, paths)
         if done == self.epochs:
             yield Note(f"{name} is trained already, with these settings and pictures")
             yield from (Wrote(path, fresh=False) for path in paths.values())
@@ -106,6 +106,8 @@ class Train(Task):
         yield Note(f"training {name} on {devices.describe(run.base.device, run.base.dtype)}")
         yield from run.prepare(out / ".cache")
         yield from run.arithmetic()
+        if otherwise:  # not before all that can fail has not
+            yield _set_aside(memory, name, otherwise)
         if not done:  # from here on, files of this name are known to be ours
             state.save(memory, run.weights, run.optimizer, 0, chosen)
         else:
@@ -174,19 +176,21 @@ def _name(examples: Sequence[Example], dataset: Dataset) -> str:
     return safe_stem(words or dataset.path.resolve().name)
 
 
-def _set_aside(memory: Path, name: str, chosen: Mapping[str, Any]) -> Iterator[Note]:
-    """Move what was trained under this name otherwise out of the way, and say why and where."""
+def _trained_otherwise(memory: Path, chosen: Mapping[str, Any]) -> str:
+    """In what a training of this name differs from the one that is wanted; "" if in nothing."""
     from datasetkit.backend import state
 
-    found = state.settings(memory)
-    if found is None or found[0] == chosen:
-        return
-    before, out = found[0], memory.parent.parent
-    changes = [
+    before, _ = state.settings(memory) or (chosen, 0)
+    return ", ".join(
         key if key in {"base", "pictures"} else f"{key} {before.get(key)} -> {chosen[key]}"
         for key in chosen
         if before.get(key) != chosen[key]
-    ]
+    )
+
+
+def _set_aside(memory: Path, name: str, changes: str) -> Note:
+    """Move what was trained under this name otherwise out of the way, and say why and where."""
+    out = memory.parent.parent
     earlier = out / "earlier"
     folder = next(f for n in count(1) if not (f := earlier / f"{name}-{n}").exists())
     (folder / memory.parent.name).mkdir(parents=True)
@@ -194,7 +198,7 @@ def _set_aside(memory: Path, name: str, chosen: Mapping[str, Any]) -> Iterator[N
     ours = sorted(path for path in out.iterdir() if pattern.fullmatch(path.name))
     for path in [*ours, memory]:  # the memory last: killed before, the rest follows next time
         os.replace(path, folder / path.relative_to(out))
-    yield Note(f"{name} was trained otherwise before ({', '.join(changes)}); that is in {folder}")
+    return Note(f"{name} was trained otherwise before ({changes}); that is in {folder}")
 
 
 def _resumable(memory: Path, chosen: Mapping[str, Any], paths: Mapping[int, Path]) -> int:

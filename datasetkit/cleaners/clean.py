@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from datasetkit import safety
 from datasetkit.cleaners.junk import JUNK
+from datasetkit.errors import UsageError
 from datasetkit.record import HAND, Record, Tag
 from datasetkit.stage import Map, opt
 from datasetkit.tags import from_caption, matches
@@ -26,7 +27,9 @@ class Clean(Map):
     junk: bool = opt(True, "drop the booru's meta tags and the published junk lists")
 
     def check(self) -> None:
-        """Raise SafetyError for a trigger word that is refused."""
+        """Raise for a trigger word that is refused, or that would be two."""
+        if "," in self.first:
+            raise UsageError(f"first {self.first!r} holds a comma; a trigger is one word or tag")
         safety.check_prompt(self.first)
 
     def __call__(self, record: Record) -> Record:

@@ -1,6 +1,7 @@
 """The ``.txt`` beside a picture: what people and trainers read, and where people's edits win."""
 
 import codecs
+import stat
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,11 +38,15 @@ def read_caption(path: Path) -> str | None:
     DatasetError for a file over MAX_BYTES, with NUL bytes, or in no such encoding.
     """
     try:
-        size = path.stat().st_size
+        status = path.lstat()
     except FileNotFoundError:
         return None
-    if size > MAX_BYTES:
-        raise DatasetError(f"{path}: a caption of {size:,} bytes; {MAX_BYTES:,} is the limit")
+    if not stat.S_ISREG(status.st_mode):  # a FIFO would wait for ever, a link lead elsewhere
+        raise DatasetError(f"{path}: a caption is a plain file; this is none")
+    if status.st_size > MAX_BYTES:
+        raise DatasetError(
+            f"{path}: a caption of {status.st_size:,} bytes; {MAX_BYTES:,} is the limit"
+        )
     data = path.read_bytes()
     encodings = [name for mark, name in _MARKS.items() if data.startswith(mark)]
     for encoding in encodings or ["utf-8", "cp932"]:
@@ -65,6 +70,8 @@ def write_caption(record: Record) -> None:
 
 def says_the_same(text: str, record: Record) -> bool:
     """Say whether a caption text names the record's tags in the record's order."""
+    if text.strip() == caption(record):  # as a rule; to parse costs twenty times more
+        return True
     return _names(text) == [from_caption(tag.name) for tag in record.tags]
 
 
@@ -79,6 +86,16 @@ def with_hand_edits(record: Record, text: str) -> Record:
     gone = {tag.name for name, tag in standing.items() if name not in set(names)}
     removed = (record.removed | gone) - {tag.name for tag in tags}
     return replace(record, tags=tags, removed=frozenset(removed))
+
+
+def with_late_edits(record: Record, before: Record) -> Record:
+    """Take in what a person did to the caption since it was ``before``, on top of ``record``."""
+    text = read_caption(caption_path(before.picture.path))
+    if text is None or says_the_same(text, before) or says_the_same(text, record):
+        return record
+    edited = with_hand_edits(before, text)
+    added = [tag for tag in edited.tags if not before.has(tag.name)]
+    return replace(record, removed=edited.removed).with_tags([*record.tags, *added])
 
 
 def _names(text: str) -> list[str]:

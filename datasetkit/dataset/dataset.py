@@ -3,13 +3,14 @@
 import errno
 import json
 import os
-from contextlib import ExitStack
+import shutil
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 
 from datasetkit.dataset import captions, history
-from datasetkit.dataset.hand import take_in_hand_edits
+from datasetkit.dataset.hand import strangers, take_in_hand_edits
 from datasetkit.dataset.journal import Journal, in_place_order
 from datasetkit.dataset.lines import Line, write_file
 from datasetkit.dataset.lock import Lock
@@ -17,7 +18,8 @@ from datasetkit.dataset.places import Places
 from datasetkit.dataset.recovery import recover
 from datasetkit.dataset.rows import from_line, to_line
 from datasetkit.errors import DatasetError
-from datasetkit.pixels import SUFFIXES, Picture
+from datasetkit.names import same_file
+from datasetkit.pixels import Picture
 from datasetkit.record import Origin, Record
 
 FORMAT = 1  # of the files in .dsk
@@ -42,12 +44,12 @@ class Dataset:
     """
 
     def __init__(self, path: Path | str, *, write: bool = False, make: bool = True) -> None:
-        self.path = Path(path)
-        self.places = Places(self.path)
+        self.places = Places(Path(path))
         self.memory = self.places.memory
         self.notes: list[str] = []
         self._write = write
         self._make = make and write
+        self._made = False
         self._open = ExitStack()
 
     def __enter__(self) -> "Dataset":
@@ -72,6 +74,13 @@ class Dataset:
         trace: TracebackType | None,
     ) -> None:
         self._open.close()
+        if error is not None and self._made and not (self.journal.kept or self.journal.rejected):
+            self._unmake()
+
+    @property
+    def path(self) -> Path:
+        """The folder that people see."""
+        return self.places.path
 
     def __len__(self) -> int:
         return len(self.journal.kept)
@@ -80,6 +89,10 @@ class Dataset:
         """Say whether a key is known here: kept, or left out before."""
         return key in self.journal
 
+    def like(self, key: str) -> str | None:
+        """The known key whose files a case-insensitive disk would not tell from this one's."""
+        return self.journal.forms.get(same_file(key))
+
     def origin(self, key: str) -> Origin | None:
         """Where a known key came from, kept or left out."""
         line = self.journal.kept.get(key) or self.journal.rejected.get(key)
@@ -87,8 +100,9 @@ class Dataset:
 
     @property
     def records(self) -> list[Record]:
-        """The records in the order in which they came."""
-        return [from_line(line, self.path) for line in in_place_order(self.journal.kept)]
+        """The records in the order in which they came, whose pictures are there."""
+        found = [from_line(line, self.path) for line in in_place_order(self.journal.kept)]
+        return found if self._write else [r for r in found if r.picture.path.exists()]
 
     @property
     def rejects(self) -> list[Reject]:
@@ -106,9 +120,7 @@ class Dataset:
     @property
     def strangers(self) -> list[Path]:
         """Pictures in the folder that no record speaks of."""
-        known = {line["file"] for line in self.journal.kept.values()}
-        files = (path for path in sorted(self.path.iterdir()) if path.is_file())
-        return [p for p in files if p.suffix.lower() in SUFFIXES and p.name not in known]
+        return strangers(self.journal, self.places)
 
     def draft(self, name: str) -> Path:
         """A path in the workshop, nobody else's, for a file that will be ``name``."""
@@ -120,6 +132,8 @@ class Dataset:
         The appended line is the commit; the files follow, now or when the next run opens.
         """
         before = self.journal.kept.get(record.key)
+        if before:
+            record = captions.with_late_edits(record, from_line(before, self.path))
         line = to_line(record) | {"step": step}
         if staged is not None:
             line |= {"staged": staged.name, "bytes": staged.stat().st_size}
@@ -147,7 +161,15 @@ class Dataset:
                 "dsk grab QUERY or dsk folder PATH makes one (--dataset names another folder)"
             )
 
+    def _unmake(self) -> None:
+        """Leave no empty dataset behind where nothing came of it."""
+        if not history.entries(self.memory):
+            shutil.rmtree(self.memory, ignore_errors=True)
+            with suppress(OSError):
+                self.path.rmdir()
+
     def _enter_to_write(self) -> None:
+        self._made = not self.memory.is_dir()
         self.places.make()
         self._open.enter_context(Lock(self.memory))
         self._check_format()
@@ -176,6 +198,8 @@ def cannot_write(path: Path, error: OSError) -> DatasetError:
         errno.EACCES: "check its permissions",
         errno.EPERM: "check its permissions",
         errno.EROFS: "it is on a read-only disk",
+        errno.ENOTDIR: "a part of that path is a file",
+        errno.EEXIST: "that is a file, not a folder",
         errno.EMFILE: "too many files are open; raise the limit (ulimit -n)",
     }
     name = Path(error.filename).name if error.filename else ""

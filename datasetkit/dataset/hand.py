@@ -1,46 +1,92 @@
 """What people did to a dataset's folder between two commands: edits, deletions, returns."""
 
 from dataclasses import replace
+from pathlib import Path
 
+from datasetkit import safety
 from datasetkit.dataset import captions
 from datasetkit.dataset.journal import Journal, in_place_order
 from datasetkit.dataset.lines import Line
 from datasetkit.dataset.places import Places
 from datasetkit.dataset.rows import from_line, to_line
 from datasetkit.errors import DatasetError, PictureError
-from datasetkit.pixels import Picture, decode
-from datasetkit.record import Record
+from datasetkit.names import safe_stem
+from datasetkit.pixels import SUFFIXES, Picture, decode
+from datasetkit.record import HAND, Record
 
 
 def take_in_hand_edits(journal: Journal, places: Places) -> list[str]:
-    """Read edited captions back, remember deleted pictures, and keep those that were put back.
+    """Take in what people did: edited captions, and pictures deleted, put back, added, renamed.
 
     Returns what a person should be told.
     """
+    notes: list[str] = []
     rejected = journal.rejected.values()
     back = [line for line in rejected if (places.path / line["file"]).exists()]
     for line in back:
-        size = (places.path / line["file"]).stat().st_size
-        journal.keep(_kept_again(line) | {"bytes": size})
+        journal.keep(_kept_again(line) | {"bytes": -1})  # its size is measured below
+    converted, added = _take_in_strangers(journal, places, notes)
     lines = in_place_order(journal.kept)
     gone = [line for line in lines if not (places.path / line["file"]).exists()]
     if gone and len(gone) == len(lines):
         raise DatasetError(
-            f"all {len(lines)} pictures are gone from {places.path}; put them back, "
+            f"all pictures of {places.path} are gone ({len(lines)}); put them back, "
             f"or delete {places.memory} to begin anew"
         )
     for line in gone:
-        journal.reject(line | {"rejected": ["hand", "removed by hand"]})
+        journal.reject(line | {"rejected": [HAND, "removed by hand"]})
         places.shelve(line)
-    edited = sum(_take_in(journal, places, line) for line in lines if line["key"] in journal.kept)
+    known = {line["key"] for line in back}
+    edited = sum(
+        _take_in(journal, places, line) and line["key"] not in known
+        for line in lines
+        if line["key"] in journal.kept
+    )
     said = {
+        "added by hand": added,
         "put back by hand": len(back),
+        "saved in another format by hand": converted,
         "removed by hand; they stay out": len(gone),
         "edited by hand; the edits stay": edited,
     }
-    if back or gone or edited or journal.older or journal.cut:
+    if any(said.values()) or journal.older or journal.cut:
         journal.compact()  # so that no edit is ever compared with a line from before it
-    return [f"pictures {what}: {count}" for what, count in said.items() if count]
+    return notes + [f"pictures {what}: {count}" for what, count in said.items() if count]
+
+
+def strangers(journal: Journal, places: Places) -> list[Path]:
+    """Pictures in the folder that no record speaks of."""
+    known = {line["file"] for line in journal.kept.values()}
+    files = (path for path in sorted(places.path.iterdir()) if path.suffix.lower() in SUFFIXES)
+    plain = (path for path in files if path.is_file() and not path.is_symlink())
+    return [path for path in plain if path.name not in known and path.name[0] != "."]
+
+
+def _take_in_strangers(journal: Journal, places: Places, notes: list[str]) -> tuple[int, int]:
+    """Make records of pictures that a person put here, if they can be read and may be kept."""
+    converted = added = 0
+    for path in strangers(journal, places):
+        key = safe_stem(path.stem)
+        line = journal.kept.get(key)
+        if line and not (places.path / line["file"]).exists():  # p0.png is p0.jpg now
+            journal.keep(line | {"file": path.name, "bytes": -1})
+            converted += 1
+            continue
+        if key in journal:
+            key = f"{key}-{path.suffix[1:].lower()}"
+        try:
+            size = decode(path).size
+            text = captions.read_caption(captions.caption_path(path)) or ""
+        except (PictureError, DatasetError) as error:
+            notes.append(f"{path.name} was put here and is left alone: {error}")
+            continue
+        record = captions.with_hand_edits(Record(key, Picture(path, size)), text)
+        if rule := safety.refusal(record.names, ""):
+            notes.append(f"a picture was put here and is left alone ({rule})")
+            continue
+        journal.keep(to_line(record) | {"step": 0, "bytes": path.stat().st_size})
+        added += 1
+    return converted, added
 
 
 def _take_in(journal: Journal, places: Places, line: Line) -> bool:

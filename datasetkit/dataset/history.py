@@ -24,7 +24,8 @@ def append(memory: Path, line: Line) -> None:
 
 def next_number(memory: Path) -> int:
     """The number of the step that comes next."""
-    return 1 + max((int(entry["step"]) for entry in entries(memory)), default=0)
+    taken = [*entries(memory), open_step(memory) or {"step": 0}]
+    return 1 + max(int(entry["step"]) for entry in taken)
 
 
 def open_step(memory: Path) -> Line | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from datasetkit.dataset.lines import Line, Log, read, rewrite
 from datasetkit.errors import DatasetError
+from datasetkit.names import same_file
 
 
 class Journal:
@@ -19,6 +20,7 @@ class Journal:
         self.rejected: dict[str, Line] = {}
         self.older: dict[str, list[Line]] = {}  # of kept keys, since the last compaction
         self.cut: list[Line] = []  # rejects whose files a killed run may not have moved
+        self.forms: dict[str, str] = {}  # every known key by the form that tells files apart
         self.mended = False
         self._logs: dict[str, Log] = {}
         if write:
@@ -30,6 +32,7 @@ class Journal:
         }
         self._load(lines["kept"], lines["rejected"])
         everything = [*self.kept.values(), *self.rejected.values()]
+        self.forms = {same_file(line["key"]): line["key"] for line in everything}
         self._next_place = 1 + max((line["place"] for line in everything), default=-1)
 
     def __contains__(self, key: object) -> bool:
@@ -54,6 +57,7 @@ class Journal:
         for key in keys:
             self.kept.pop(key, None)
             self.rejected.pop(key, None)
+            self.forms.pop(same_file(key), None)
 
     def compact(self) -> None:
         """Rewrite both logs with one line a key, in the order of their places."""
@@ -75,6 +79,7 @@ class Journal:
         known = self.kept.get(line["key"]) or self.rejected.get(line["key"])
         if known:
             return line | {"place": known["place"]}
+        self.forms[same_file(line["key"])] = line["key"]
         self._next_place += 1
         return line | {"place": self._next_place - 1}
 
@@ -86,6 +91,8 @@ class Journal:
 
     def _load(self, kept: list[Line], rejected: list[Line]) -> None:
         try:
+            for line in [*kept, *rejected]:
+                _refuse_paths(line)
             for line in kept:
                 self._remember(line)
             for line in rejected:
@@ -99,6 +106,13 @@ class Journal:
             folder = self._paths["kept"].parent
             message = f"{folder}: a line lacks {error}; is it of another program?"
             raise DatasetError(message) from error
+
+
+def _refuse_paths(line: Line) -> None:
+    """Raise DatasetError for a file name that leads elsewhere: a dataset may come from anyone."""
+    for name in (line["key"], line["file"], line.get("staged", "-")):
+        if not name or name in {".", ".."} or set(name) & set("/\\\0"):
+            raise DatasetError(f"the log names a file outside the dataset: {name!r}")
 
 
 def in_place_order(lines: dict[str, Line]) -> list[Line]:

@@ -62,6 +62,10 @@ class Log:
             os.ftruncate(self._file, start)
             raise
 
+    def sync(self) -> None:
+        """Bring what was appended to the disk."""
+        os.fsync(self._file)
+
     def close(self) -> None:
         """Bring what was appended to the disk and let the file go."""
         if self._file >= 0:

@@ -1,6 +1,7 @@
 """Where a dataset's files lie, and how they follow a committed line by rename."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,8 +53,10 @@ class Places:
         replaced = {old["file"] for old in before}
         notes = []
         if staged.exists():
-            if target.exists() and target.name not in replaced:
-                notes.append(self._set_aside(target))
+            own = {caption_path(self.path / name).name for name in replaced} | replaced
+            for path in (target, caption_path(target)):
+                if path.exists() and path.name not in own:
+                    notes.append(self.set_aside(path))
             os.replace(staged, target)
         for name in replaced - {target.name}:
             (self.path / name).unlink(missing_ok=True)
@@ -63,16 +66,28 @@ class Places:
         """Move a rejected picture and its caption out of people's sight."""
         picture, target = self.path / line["file"], self.rejected / line["file"]
         if "staged" in line:  # it never was in sight
-            staged = self.workshop / line["staged"]
-            if staged.exists():
-                os.replace(staged, target)
-            return
-        for source, place in ((picture, target), (caption_path(picture), caption_path(target))):
+            moves = [(self.workshop / line["staged"], target)]
+        else:
+            moves = [(picture, target), (caption_path(picture), caption_path(target))]
+        for source, place in moves:
             if source.exists():
+                if place.exists():  # of an earlier picture of that name
+                    self.set_aside(place)
                 os.replace(source, place)
 
-    def _set_aside(self, stranger: Path) -> str:
+    def set_aside(self, stranger: Path) -> str:
+        """Move a file out of the way without losing it, and say where it is."""
         folder = self.memory / "set-aside"
         folder.mkdir(exist_ok=True)
         os.replace(stranger, folder / f"{os.urandom(4).hex()}-{stranger.name}")
         return f"{stranger.name} was in the way; it is in {folder} now"
+
+
+def save(source: Path, target: Path) -> None:
+    """Keep a file under a second name: a hard link where the disk can, else a copy."""
+    if target.exists():
+        return
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)

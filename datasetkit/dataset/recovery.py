@@ -7,7 +7,7 @@ from pathlib import Path
 from datasetkit.dataset import captions, history
 from datasetkit.dataset.journal import Journal
 from datasetkit.dataset.lines import Line, drafts, read
-from datasetkit.dataset.places import Places
+from datasetkit.dataset.places import Places, save
 from datasetkit.dataset.rows import from_line
 
 
@@ -33,14 +33,14 @@ def recover(journal: Journal, places: Places) -> list[str]:
 
 def promise(picture: Path | None, caption: str) -> Line:
     """Note what a change is about to write, so that its files are known without its commit."""
-    return {"picture": _digest(picture) if picture else "", "caption": _text_digest(caption)}
+    return {"picture": digest(picture) if picture else "", "caption": _text_digest(caption)}
 
 
 def _roll_back(journal: Journal, places: Places, entry: Line, saved: Path) -> None:
     """Take away what a change wrote, if its commit did not reach the disk (a power cut)."""
     key, before = entry["key"], entry["before"]
     line = journal.kept.get(key) or journal.rejected.get(key)
-    if (line and line["step"]) != (before and before["step"]):
+    if line != before:
         return
     picture = places.path / entry["file"]
     shelved = places.rejected / entry["file"]
@@ -48,18 +48,19 @@ def _roll_back(journal: Journal, places: Places, entry: Line, saved: Path) -> No
         for path in (captions.caption_path(shelved), shelved):
             if path.exists():
                 os.replace(path, places.path / path.name)
-    if entry["picture"] and picture.exists() and _digest(picture) == entry["picture"]:
+    if entry["picture"] and picture.exists() and digest(picture) == entry["picture"]:
         picture.unlink()
         if before:
-            os.link(saved / before["file"], places.path / before["file"])
+            save(saved / before["file"], places.path / before["file"])
     text = captions.caption_path(picture)
-    if text.exists() and _text_digest(text.read_text(errors="replace")) == entry["caption"]:
+    if text.exists() and _text_digest(text.read_text("utf-8", "replace")) == entry["caption"]:
         text.unlink()
         if before:
             captions.write_caption(from_line(before, places.path))
 
 
-def _digest(path: Path) -> str:
+def digest(path: Path) -> str:
+    """A digest of a file's bytes, to know our own work by."""
     return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
 
 

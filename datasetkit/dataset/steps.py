@@ -12,7 +12,8 @@ from typing import Any
 from datasetkit.dataset import captions, history
 from datasetkit.dataset.dataset import Dataset
 from datasetkit.dataset.lines import Line, Log, read, write_file
-from datasetkit.dataset.recovery import promise
+from datasetkit.dataset.places import save
+from datasetkit.dataset.recovery import digest, promise
 from datasetkit.dataset.rows import from_line
 from datasetkit.errors import DatasetError
 from datasetkit.record import HAND, Record
@@ -60,24 +61,30 @@ class Step:
 
     def put(self, record: Record, staged: Path | None = None) -> Record:
         """Add or change a record, so that it can be taken back."""
-        self._note_before(record, staged)
+        self.announce([(record, staged)])
         return self.dataset.put(record, self.number, staged)
 
     def reject(self, record: Record, stage: str, reason: str, staged: Path | None = None) -> None:
         """Leave a record out, so that it can be taken back."""
-        self._note_before(record, staged)
+        self.announce([(record, staged)])
         self.dataset.reject(record, self.number, stage, reason, staged)
+
+    def announce(self, changes: Sequence[tuple[Record, Path | None]]) -> None:
+        """Bring to the disk what records are before they change; many at once cost one sync."""
+        new = [(record, staged) for record, staged in changes if record.key not in self._seen]
+        for record, staged in new:
+            self._note_before(record, staged)
+        if new:
+            self._before.sync()
 
     def _note_before(self, record: Record, staged: Path | None) -> None:
         key = record.key
-        if key in self._seen:
-            return
         line = self.dataset.journal.kept.get(key)
-        if line and staged:
-            picture = self.dataset.path / line["file"]
-            _save(picture, self._folder / line["file"])
+        picture = self.dataset.path / (line or {"file": "-"})["file"]
+        if line and staged and picture.exists():
+            save(picture, self._folder / line["file"])
             if Path(line["file"]).stem not in self._originals:
-                _save(picture, self.dataset.places.originals / line["file"])
+                save(picture, self.dataset.places.originals / line["file"])
         entry = {"key": key, "before": line, "file": record.picture.path.name}
         self._before.append(entry | promise(staged, captions.caption(record)))
         self._seen.add(key)
@@ -86,8 +93,9 @@ class Step:
 def undo(dataset: Dataset) -> Line:
     """Take back the last step that changed the dataset, and return its line of the history.
 
-    Edits that a person made since are kept. Pictures that the step brought in go to
-    ``.dsk/undone``. Raises DatasetError when there is nothing to undo.
+    Under ``later`` the line holds those of tasks that ran since: what they made stands. Edits that
+    a person made since are kept. Pictures that the step brought in go to ``.dsk/undone``. Raises
+    DatasetError when there is nothing to undo.
     """
     unfinished = history.open_step(dataset.memory)
     if unfinished:
@@ -106,7 +114,7 @@ def undo(dataset: Dataset) -> Line:
     brought = [entry for entry in entries if entry["before"] is None]
     for entry in entries:
         if entry["before"] is not None:
-            _take_back(dataset, entry["before"], folder, number)
+            _take_back(dataset, entry, folder, number)
     # Forget first, move then: killed in between, the files are strangers that a second undo moves.
     dataset.journal.forget(entry["key"] for entry in brought)
     dataset.journal.compact()
@@ -115,7 +123,8 @@ def undo(dataset: Dataset) -> Line:
     (dataset.memory / "marks.json").unlink(missing_ok=True)
     history.append(dataset.memory, {"step": number, "undo": last["step"]})
     shutil.rmtree(folder)
-    return last
+    later = [line for line in dataset.history if line["step"] > last["step"]]
+    return last | {"later": later}
 
 
 def note_task(dataset: Dataset, calls: Sequence[Call], extra: Line) -> None:
@@ -134,9 +143,12 @@ def _finish(dataset: Dataset, number: int, calls: Sequence[Call], extra: Line) -
     folder = history.undo_folder(dataset.memory, number)
     entries = read(history.before_log(dataset.memory, number))[0]
     keys = {entry["key"]: entry["before"] for entry in entries}
-    rejected = sum(key in dataset.journal.rejected for key in keys)
-    added = sum(before is None and key in dataset.journal.kept for key, before in keys.items())
-    counts = {"added": added, "changed": len(keys) - added - rejected, "rejected": rejected}
+    kept = dataset.journal.kept
+    counts = {
+        "added": sum(before is None and key in kept for key, before in keys.items()),
+        "changed": sum(bool(before) and key in kept for key, before in keys.items()),
+        "rejected": sum(key in dataset.journal.rejected for key in keys),
+    }
     if keys:
         line = {"step": number, "stages": list(calls), **counts, **extra}
         history.append(dataset.memory, line)
@@ -145,28 +157,45 @@ def _finish(dataset: Dataset, number: int, calls: Sequence[Call], extra: Line) -
     history.open_marker(dataset.memory).unlink(missing_ok=True)
 
 
-def _take_back(dataset: Dataset, before: Line, folder: Path, number: int) -> None:
+def _take_back(dataset: Dataset, entry: Line, folder: Path, number: int) -> None:
     """Bring one record back to what it was, with what a person did to it since."""
+    before = entry["before"]
     record = from_line(before, dataset.path)
     name = before["file"]
     current = dataset.journal.kept.get(record.key)
+    reject = dataset.journal.rejected.get(record.key)
+    if reject and reject["rejected"][0] == HAND:
+        return  # deleted by hand since: it stays out
     shelved = dataset.places.rejected / name
-    saved = [path for path in (folder / name, shelved) if path.exists()]
-    staged = dataset.places.workshop / name if saved else None
-    if staged:
-        _save(saved[0], staged)
+    saved = folder / name if (folder / name).exists() else shelved
+    staged = None
+    if saved.exists() and (reject or saved != shelved):
+        staged = dataset.places.workshop / name
+        shutil.copyfile(saved, staged)
+    if current and staged:  # painted over by hand since: kept, out of the way
+        painted = dataset.path / current["file"]
+        if digest(painted) not in (entry["picture"], digest(staged)):
+            aside = dataset.memory / "undone" / folder.name
+            aside.mkdir(parents=True, exist_ok=True)
+            os.replace(painted, aside / painted.name)
     if current is not None:
         record = _with_later_edits(record, from_line(current, dataset.path))
     dataset.put(record, number, staged)
-    shelved.unlink(missing_ok=True)
-    captions.caption_path(shelved).unlink(missing_ok=True)
+    if reject:
+        shelved.unlink(missing_ok=True)
+        captions.caption_path(shelved).unlink(missing_ok=True)
 
 
 def _with_later_edits(record: Record, current: Record) -> Record:
-    """Give a record of the past the tags that a person added or removed since."""
-    removed = record.removed | current.removed
-    added = [tag for tag in current.tags if tag.by == (HAND,)]
-    return replace(record, removed=removed).with_tags([*record.tags, *added])
+    """Give a record of the past what a person did to its caption since.
+
+    A caption that was worked on keeps its order; what comes back stands at its end.
+    """
+    by_hand = [tag for tag in current.tags if tag.by == (HAND,)]
+    touched = current.removed != record.removed or any(tag not in record.tags for tag in by_hand)
+    standing = [tag for tag in current.tags if tag in by_hand or record.has(tag.name)]
+    tags = [*standing, *record.tags] if touched else record.tags
+    return replace(record, removed=current.removed).with_tags(tags)
 
 
 def _set_aside(dataset: Dataset, name: str, folder: Path) -> None:
@@ -176,13 +205,3 @@ def _set_aside(dataset: Dataset, name: str, folder: Path) -> None:
         for path in (home / name, captions.caption_path(home / name)):
             if path.exists():
                 os.replace(path, folder / path.name)
-
-
-def _save(source: Path, target: Path) -> None:
-    """Keep a file under a second name: a hard link where the disk can, else a copy."""
-    if target.exists():
-        return
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)

@@ -194,11 +194,16 @@ class DemoBooru:
         raise _Refused(404, "ActiveRecord::RecordNotFound", "That record was not found.")
 
 
+class _Server(ThreadingHTTPServer):
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of a client that went away in the middle, as one does on Ctrl-C."""
+
+
 def _listening(port: int, handler: type[BaseHTTPRequestHandler]) -> ThreadingHTTPServer:
     try:
-        return ThreadingHTTPServer(("127.0.0.1", port), handler)
+        return _Server(("127.0.0.1", port), handler)
     except OSError:  # somebody else's; any free one will do
-        return ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        return _Server(("127.0.0.1", 0), handler)
 
 
 def _count(query: Query, usual: int) -> int:

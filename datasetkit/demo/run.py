@@ -62,9 +62,9 @@ def verdict(folder: Path) -> str:
         f"kirara's hair colour covers {shares[0.0]:.1%} of the picture at weight 0 and "
         f"{shares[1.0]:.1%} at weight 1 (epoch {last})"
     )
-    if shares[0.0] > ABSENT or shares[1.0] < PRESENT:
-        raise DatasetkitError(f"the demo did not prove itself: {measured}")
     best = table["best"]
+    if shares[0.0] > ABSENT or shares[1.0] < PRESENT or best is None:
+        raise DatasetkitError(f"the demo did not prove itself: {measured}")
     return (
         f"{measured}: the base never saw her, the LoRA shows her.\n"
         f"The tagger is {table['base_score']:.0%} sure of her without the LoRA and "

@@ -8,16 +8,21 @@ from typing import Any
 
 from datasetkit.catalog import name_of
 from datasetkit.dataset import Dataset
+from datasetkit.dataset.journal import in_place_order
 from datasetkit.dataset.lines import write_file
 from datasetkit.dataset.places import MEMORY
 from datasetkit.engines.events import Ended, Outcome, Report
 from datasetkit.engines.local import legs, run_leg
+from datasetkit.errors import DatasetkitError
 from datasetkit.pipeline import Pipeline, call_of
 from datasetkit.stage import Source, Stage
 
 
 def plan(folder: Path, pipeline: Pipeline) -> list[str]:
-    """Say, a line a stage, what a run would do; nothing is read but the dataset's memory."""
+    """Say, a line a stage, what a run would do, and what is missing for it.
+
+    Nothing is fetched, and nothing read but the dataset's memory.
+    """
     parts = legs(pipeline.stages)
     first = 0
     if (folder / MEMORY).is_dir():
@@ -26,9 +31,19 @@ def plan(folder: Path, pipeline: Pipeline) -> list[str]:
     lines = []
     for index, leg in enumerate(parts):
         for stage in leg:
-            what = "done before" if index < first and not pipeline.alone else stage.plan()
+            what = "done before"
+            if index >= first or pipeline.alone:
+                what = (stage.plan() or (stage.__doc__ or "").splitlines()[0]) + _lack(stage)
             lines.append(f"{name_of(stage):>10}: {what}")
     return lines
+
+
+def _lack(stage: Stage) -> str:
+    try:
+        stage.check()
+    except DatasetkitError as error:
+        return f" (not ready: {error})"
+    return ""
 
 
 def run_pipeline(dataset: Dataset, pipeline: Pipeline, report: Report) -> list[Outcome]:
@@ -93,7 +108,7 @@ class _Done:
 def fingerprint(dataset: Dataset) -> str:
     """A digest of what trainers read of a dataset: its pictures' names and sizes, its tags."""
     digest = hashlib.blake2b(digest_size=16)
-    for line in dataset.journal.kept.values():
+    for line in in_place_order(dataset.journal.kept):
         essence = [line["place"], line["file"], line["bytes"], [tag[:2] for tag in line["tags"]]]
         digest.update(json.dumps(essence).encode())
     return digest.hexdigest()
@@ -101,4 +116,6 @@ def fingerprint(dataset: Dataset) -> str:
 
 def _calls(leg: Sequence[Stage]) -> list[Any]:
     calls: list[Any] = json.loads(json.dumps([call_of(stage) for stage in leg]))
+    if isinstance(leg[0], Source):  # a folder's name means another one elsewhere
+        calls.append(str(Path.cwd()))
     return calls

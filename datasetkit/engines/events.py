@@ -54,6 +54,12 @@ class Outcome:
         """Say whether the dataset and the disk are as they were before."""
         return not (self.added or self.changed or self.rejected or self.written)
 
+    @property
+    def found_done(self) -> bool:
+        """Say whether what there was to do had been done before."""
+        at_hand = self.unchanged or self.outputs or self.passed_over["known already"]
+        return self.already_done or bool(at_hand)
+
 
 @dataclass(frozen=True)
 class Ended:

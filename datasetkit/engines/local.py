@@ -6,6 +6,7 @@ well as processes and share one model. At most a few pictures a worker are in me
 
 import itertools
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -22,11 +23,14 @@ from datasetkit.engines.events import Advanced, Began, Ended, Outcome, Report, S
 from datasetkit.errors import DatasetkitError, PictureError, SiteError
 from datasetkit.pipeline import call_of
 from datasetkit.pixels import FORMATS, Picture, decode, read_header, written_suffix
-from datasetkit.record import Record
-from datasetkit.stage import Drop, Find, Map, Note, Progress, Source, Stage, Task, Wrote
+from datasetkit.record import Origin, Record
+from datasetkit.stage import Drop, Find, Known, Map, Note, Progress, Source, Stage, Task, Wrote
 
 DOWNLOADS = 4  # at once; the session's own rate a host is what keeps it polite
 GIVE_UP_AFTER = 5  # fetches that fail one after another: the site is down, not the file
+
+TOGETHER = 64  # changes that share one sync of what was before them
+WAIT = 1.0  # seconds of work, at most, that a kill may cost
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -71,33 +75,69 @@ def run_leg(
     return outcome
 
 
+@dataclass(frozen=True)
+class NothingKnown:
+    """What a source is told of a dataset that is not there yet."""
+
+    path: Path
+
+    def __contains__(self, key: object, /) -> bool:
+        """No key is there."""
+        return False
+
+    def like(self, key: str) -> str | None:
+        """No key is."""
+        return None
+
+    def origin(self, key: str) -> Origin | None:
+        """No key has one."""
+        return None
+
+
+def survey(source: Source, known: Known, report: Report) -> Outcome:
+    """Look at what a source offers, and count it, without fetching a picture."""
+    name = name_of(source)
+    outcome = Outcome(name)
+    expected = source.expected()
+    report(Began(name, expected))
+    for find in _offered(source, known, outcome, report):
+        outcome.added += 1
+        report(Advanced(name, outcome.added, expected, find.name))
+    return outcome
+
+
+def _offered(source: Source, known: Known, outcome: Outcome, report: Report) -> Iterator[Find]:
+    """What a source offers and the safety rules let through; the rest is counted or said."""
+    for item in source.find(known):
+        if isinstance(item, Note):
+            report(Said(outcome.stage, item.text, item.warning))
+        elif isinstance(item, Drop):
+            outcome.passed_over[item.reason] += 1
+            if item.error:
+                outcome.errors[item.reason] = "named above"
+        elif rule := safety.refusal(item.record.names, item.record.origin.rating):
+            outcome.passed_over[rule] += 1
+        else:
+            yield item
+
+
 def _run_source(dataset: Dataset, source: Source, name: str, report: Report) -> Outcome:
     outcome = Outcome(name)
     failures = 0
     expected = source.expected()
     report(Began(name, expected))
 
-    def offered() -> Iterator[Find]:
-        for item in source.find(dataset):
-            if isinstance(item, Note):
-                report(Said(name, item.text, item.warning))
-            elif isinstance(item, Drop):
-                outcome.passed_over[item.reason] += 1
-            elif rule := safety.refusal(item.record.names, item.record.origin.rating):
-                outcome.passed_over[rule] += 1
-            else:
-                yield item
-
-    def fetch(find: Find) -> Result | SiteError:
+    def fetch(find: Find) -> Result | SiteError | PictureError:
         try:
             return _fetch(dataset, find)
-        except SiteError as error:
+        except (SiteError, PictureError) as error:
             return error
 
+    offered = _offered(source, dataset, outcome, report)
     with Step(dataset, [call_of(source)]) as step:
-        for done, (find, result) in enumerate(in_order(fetch, offered(), DOWNLOADS), 1):
-            if isinstance(result, SiteError):
-                failures += 1
+        for done, (find, result) in enumerate(in_order(fetch, offered, DOWNLOADS), 1):
+            if isinstance(result, DatasetkitError):
+                failures += isinstance(result, SiteError)
                 outcome.errors[find.name] = str(result)
                 if failures == GIVE_UP_AFTER:
                     raise SiteError(f"{failures} downloads in a row failed; the last: {result}")
@@ -113,6 +153,8 @@ def _fetch(dataset: Dataset, find: Find) -> Result:
     draft = dataset.draft(find.name)
     try:
         find.fetch(draft)
+        with draft.open("rb+") as file:  # a record must never outlive its picture's bytes
+            os.fsync(file.fileno())
         return _received(dataset, find, draft)
     except BaseException:
         draft.unlink(missing_ok=True)
@@ -150,18 +192,33 @@ def _run_maps(
         return _stage_pixels(dataset, result)
 
     step = None if dry_run else Step(dataset, [call_of(stage) for stage in leg])
+    waiting: list[Result] = []
+    since = time.monotonic()
+
+    def commit() -> None:
+        if step:
+            step.announce([(result.record, result.staged) for result in waiting])
+            for result in waiting:
+                _commit(step, result, name, outcome, new=False)
+        waiting.clear()
+
     with step or nullcontext():
         results = in_order(work, records, os.cpu_count() or 1)
         for done, (record, result) in enumerate(results, 1):
             if result.record == record and not result.drop:
                 outcome.unchanged += 1
             elif step:
-                _commit(step, result, name, outcome, new=False)
+                waiting.append(result)
             else:
                 _count(result, name, outcome, new=False)
                 report(Said(name, _difference(record, result)))
             record.picture.forget()
+            result.record.picture.forget()
+            if len(waiting) >= TOGETHER or time.monotonic() - since > WAIT:
+                commit()
+                since = time.monotonic()
             report(Advanced(name, done, len(records), record.key))
+        commit()
     return outcome
 
 

@@ -1,5 +1,6 @@
 """The ``repeats`` stage: the folder that kohya's trainers read, with the sum done."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -8,16 +9,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil
 from pathlib import Path
+from typing import Any
 
 from datasetkit import safety
 from datasetkit.dataset import Dataset, caption
 from datasetkit.dataset.captions import caption_path
-from datasetkit.dataset.lines import write_file
+from datasetkit.dataset.lines import drafts, write_file
+from datasetkit.dataset.places import save
 from datasetkit.errors import DatasetError, UsageError
 from datasetkit.names import safe_stem
+from datasetkit.pixels import decode, encode
 from datasetkit.record import Record
 from datasetkit.stage import Note, Progress, Task, Work, Wrote, opt
 
+LEADS = ("trigger", "character")  # kinds of tags after which a LoRA is named
+READ = frozenset({".png", ".jpg", ".jpeg", ".webp"})  # what every kohya trainer reads
 MARK = ".dsk-export.json"  # names what was written here, so that nothing else is ever removed
 
 
@@ -52,6 +58,8 @@ class Repeats(Task):
         bare = sum(not record.tags for record in allowed)
         if bare:
             yield Note(f"{bare} pictures have no caption; the folder's name stands in", True)
+        if not self.name and not any(tag.kind in LEADS for r in allowed for tag in r.tags):
+            yield Note("no tag is known as the character's: named after the dataset (see --name)")
         repeats = ceil(self.steps / self.epochs / len(allowed))
         out = Path(self.out) if self.out else dataset.path / "train"
         folder = out / f"{repeats}_{safe_stem(self.name or name_of(dataset.path, allowed))}"
@@ -65,7 +73,7 @@ class Repeats(Task):
 
 def name_of(path: Path, records: list[Record]) -> str:
     """Name a dataset after its trigger word, else its commonest character, else its folder."""
-    for kind in ("trigger", "character"):
+    for kind in LEADS:
         names = Counter(tag.name for record in records for tag in record.tags if tag.kind == kind)
         if names:
             name = names.most_common(1)[0][0]
@@ -75,9 +83,9 @@ def name_of(path: Path, records: list[Record]) -> str:
 
 def _export(records: list[Record], out: Path, folder: Path) -> Iterator[Work]:
     """Bring ``out`` to hold this one folder: written aside whole, then renamed."""
-    wanted = {record.picture.path.name: record for record in records}
+    wanted = {_exported_name(record): record for record in records}
     mark = out / MARK
-    written = json.loads(mark.read_text()) if mark.exists() else {}
+    written = _written(mark)
     _refuse_strangers(out, written)
     if written.get("folder") == folder.name and _up_to_date(folder, wanted):
         yield Note(f"{folder} is up to date")
@@ -87,15 +95,15 @@ def _export(records: list[Record], out: Path, folder: Path) -> Iterator[Work]:
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
     for done, record in enumerate(records, 1):
-        target = draft / record.picture.path.name
-        try:
-            os.link(record.picture.path, target)
-        except OSError:  # another disk, or one without links
-            shutil.copyfile(record.picture.path, target)
+        target = draft / _exported_name(record)
+        if target.name != record.picture.path.name:
+            target.write_bytes(_as_png(record))
+        else:
+            save(record.picture.path, target)
         if record.tags:
             caption_path(target).write_text(caption(record) + "\n", encoding="utf-8", newline="\n")
         yield Progress(done, len(records), record.key)
-    files = sorted(path.name for path in draft.iterdir())
+    files = {path.name: _digest(path) for path in sorted(draft.iterdir())}
     # The mark names the old folder until the new one stands, so a run killed here can go on.
     both = {"folder": folder.name, "files": files, "old": written.get("folder", "")}
     write_file(mark, json.dumps(both).encode())
@@ -106,23 +114,52 @@ def _export(records: list[Record], out: Path, folder: Path) -> Iterator[Work]:
     yield Wrote(folder)
 
 
-def _refuse_strangers(out: Path, written: dict[str, object]) -> None:
+def _written(mark: Path) -> dict[str, Any]:
+    """What an earlier export wrote; its names are looked at, for a folder may come from anyone."""
+    if not mark.exists():
+        return {}
+    written: dict[str, Any] = json.loads(mark.read_text())
+    for name in (written.get("folder", ""), written.get("old", "")):
+        if name and name != safe_stem(name):
+            raise DatasetError(f"{mark} names a folder elsewhere: {name!r}; delete that file")
+    return written
+
+
+def _exported_name(record: Record) -> str:
+    path = record.picture.path
+    return path.name if path.suffix.lower() in READ else path.stem + ".png"
+
+
+def _as_png(record: Record) -> bytes:
+    """A picture in a format that trainers pass over (GIF, AVIF), as one that they read."""
+    return encode(decode(record.picture.path), ".png")
+
+
+def _digest(path: Path) -> str:
+    """What tells a caption that a person edited here; pictures are told by their names."""
+    return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest() * (path.suffix == ".txt")
+
+
+def _refuse_strangers(out: Path, written: dict[str, Any]) -> None:
     """Raise DatasetError where the export would stand among, or replace, somebody's files."""
     if not out.exists():
         return
     ours = {MARK, ".part", written.get("folder"), written.get("old")}
+    for draft in drafts(out):
+        draft.unlink()
     strangers = sorted(path.name for path in out.iterdir() if path.name not in ours)
-    folder = out / str(written.get("folder", "-"))
+    folder = out / written.get("folder", "-")
     if folder.is_dir():
-        files = written.get("files")
-        known = set(files) if isinstance(files, list) else set()
+        known = written["files"]
         # A trainer leaves its caches (.npz) beside the pictures; they go with the pictures.
-        inside = (path.name for path in folder.iterdir() if path.suffix != ".npz")
-        strangers += sorted(f"{folder.name}/{name}" for name in inside if name not in known)
+        inside = sorted(path for path in folder.iterdir() if path.suffix != ".npz")
+        strange = [p for p in inside if known.get(p.name) != _digest(p)]
+        strangers += [f"{folder.name}/{path.name}" for path in strange]
     if strangers:
         raise DatasetError(
-            f"{out} holds files that are not of this export ({', '.join(strangers[:3])}); "
-            "move them away or choose another folder with --out"
+            f"{out} holds files that are not of this export, or were edited there "
+            f"({', '.join(strangers[:3])}); edit the dataset's own captions instead, "
+            "move these away, or choose another folder with --out"
         )
 
 
@@ -135,10 +172,16 @@ def _up_to_date(folder: Path, wanted: dict[str, Record]) -> bool:
 
 
 def _same(path: Path, record: Record) -> bool:
+    if path.name != record.picture.path.name:
+        return path.read_bytes() == _as_png(record) and _same_caption(path, record)
     source, target = record.picture.path.stat(), path.stat()
     linked = (source.st_dev, source.st_ino) == (target.st_dev, target.st_ino)
     if not linked and path.read_bytes() != record.picture.path.read_bytes():
         return False
+    return _same_caption(path, record)
+
+
+def _same_caption(path: Path, record: Record) -> bool:
     text = caption_path(path)
     wanted = caption(record) + "\n" if record.tags else None
     return (text.read_text(encoding="utf-8") if text.exists() else None) == wanted

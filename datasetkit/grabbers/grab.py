@@ -48,7 +48,7 @@ class Grab(Source):
     A query is tags and -tags, with order:score, rating:g, score:>=50, id:, width:, height:,
     mpixels:, filetype:png and md5:. It is the same for every site; what a site cannot filter is
     filtered here. Without a rating only the safest pictures come. Keys are read from
-    DSK_<SITE>_LOGIN, DSK_<SITE>_USER_ID and DSK_<SITE>_API_KEY, and go to that site alone.
+    `DSK_<SITE>_LOGIN`, `DSK_<SITE>_USER_ID` and `DSK_<SITE>_API_KEY`, and go to that site alone.
     The same grab again fetches only what is new.
     """
 
@@ -124,7 +124,7 @@ class Grab(Source):
         yield from (Note(text) for text in said)
         yield Note(_summary(scanned, kept, at_hand, reasons))
         if not kept:
-            yield Note(_nothing(query, site, scanned), warning=True)
+            yield Note(_nothing(query, site, scanned, letters), warning=True)
 
     def _understood(self) -> tuple[Site, Query, str]:
         site = site_named(self.site, self.url)
@@ -250,8 +250,9 @@ def _summary(scanned: int, kept: int, at_hand: int, reasons: Counter[str]) -> st
     return f"scanned {scanned} posts, kept {kept}{known}" + (f"; left out: {left}" if left else "")
 
 
-def _nothing(query: Query, site: Site, scanned: int) -> str:
+def _nothing(query: Query, site: Site, scanned: int, letters: str) -> str:
     """What to look at where nothing came."""
     if scanned:
         return "no picture is left: every post that was found was left out, for the reasons above"
-    return f"{site.name} finds nothing for {query.text!r}; is each name right there?"
+    asked = f"{query.text!r} with {_ratings(letters)}"
+    return f"{site.name} finds nothing for {asked}; is each name right there?"

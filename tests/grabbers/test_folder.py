@@ -115,7 +115,8 @@ def test_a_caption_that_cannot_be_read_leaves_its_picture_out(
 ) -> None:
     (gallery / "p0.txt").write_bytes(b"1girl\0")
     outcome = take_in(gallery, tmp_path / "set")
-    assert outcome.added == 5 and outcome.passed_over["unreadable caption"] == 1
+    assert outcome.added == 5 and outcome.passed_over["what cannot be read"] == 1
+    assert outcome.errors
 
 
 def test_safety_holds_for_local_pictures(tmp_path: Path, gallery: Path) -> None:

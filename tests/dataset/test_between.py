@@ -1,0 +1,223 @@
+"""What people do between, and during, two commands, where two changes meet."""
+
+import json
+import os
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from datasetkit.cleaners.clean import Clean
+from datasetkit.cleaners.flatten import Flatten
+from datasetkit.dataset import Dataset, note_task, undo
+from datasetkit.engines.local import run_leg
+from datasetkit.errors import DatasetError
+from datasetkit.grabbers.folder import Folder
+from datasetkit.record import Record, Tag
+from datasetkit.stage import Drop, Map, Stage
+
+Draw = Callable[..., Path]
+
+
+@dataclass(frozen=True)
+class Picky(Map):
+    """Leaves one picture out."""
+
+    def __call__(self, record: Record) -> Record | Drop:
+        return Drop("odd") if record.key == "p1" else record
+
+
+@dataclass(frozen=True)
+class Meanwhile(Map):
+    """Adds a tag, while a person edits the caption of the same picture."""
+
+    def __call__(self, record: Record) -> Record | Drop:
+        if record.key == "p0":
+            record.picture.path.with_suffix(".txt").write_text("1girl, >_<, red scarf")
+        return record.with_tags([*record.tags, Tag("smile", by=("wd",))])
+
+
+def run(home: Path, *stages: Stage) -> list[str]:
+    with Dataset(home, write=True) as dataset:
+        for stage in stages:
+            run_leg(dataset, [stage], lambda event: None)
+        return dataset.notes
+
+
+def take_back(home: Path) -> None:
+    with Dataset(home, write=True) as dataset:
+        undo(dataset)
+
+
+@pytest.fixture
+def home(tmp_path: Path, gallery: Path) -> Path:
+    run(tmp_path / "set", Folder(str(gallery)), Clean())
+    return tmp_path / "set"
+
+
+def names(home: Path, key: str) -> tuple[str, ...]:
+    with Dataset(home) as dataset:
+        return next(record.names for record in dataset.records if record.key == key)
+
+
+def test_a_caption_edited_while_a_stage_runs_is_kept(home: Path) -> None:
+    run(home, Meanwhile())
+    assert names(home, "p0") == ("1girl", ">_<", "smile", "red_scarf")
+    assert (home / "p0.txt").read_text() == "1girl, >_<, smile, red scarf\n"
+
+
+def test_a_picture_put_into_the_folder_is_taken_in_with_its_caption(home: Path, draw: Draw) -> None:
+    draw(home / "new.png", seed=9)
+    (home / "new.txt").write_text("1girl, absurdres")
+    (home / "cut.png").write_bytes(b"no picture")
+    (home / "bad.png").write_bytes((home / "p0.png").read_bytes())
+    (home / "bad.txt").write_text("1girl, loli")
+    notes = run(home, Clean())
+    assert "pictures added by hand: 1" in notes
+    assert any("cut.png was put here and is left alone" in note for note in notes)
+    assert any("left alone (safety rule 1)" in note for note in notes)
+    assert names(home, "new") == ("1girl", "absurdres")  # what a person typed is not dropped
+    assert (home / "cut.png").exists() and (home / "bad.png").exists()
+
+
+def test_a_picture_saved_in_another_format_is_the_same_picture(home: Path) -> None:
+    from PIL import Image
+
+    with Image.open(home / "p0.png") as image:
+        image.convert("RGB").save(home / "p0.jpg")
+    (home / "p0.png").unlink()
+    (home / "p0.txt").write_text("1girl, red scarf")
+    assert "pictures saved in another format by hand: 1" in run(home, Clean())
+    assert names(home, "p0") == ("1girl", "red_scarf")
+    with Dataset(home) as dataset:
+        assert len(dataset) == 6 and not dataset.rejects
+
+
+def test_undo_keeps_a_picture_that_was_painted_over_since(home: Path, draw: Draw) -> None:
+    run(home, Flatten())
+    painted = draw(home / "p1.png", (70, 70), seed=5).read_bytes()
+    take_back(home)
+    kept = [path.read_bytes() for path in (home / ".dsk/undone").rglob("p1.png")]
+    assert kept == [painted]
+
+
+def test_undo_leaves_out_what_was_deleted_by_hand_since(home: Path) -> None:
+    run(home, Flatten())
+    (home / "p1.png").unlink()
+    run(home, Clean(first="x"))
+    take_back(home)
+    take_back(home)
+    assert not (home / "p1.png").exists()
+    with Dataset(home) as dataset:
+        assert [(r.record.key, r.stage) for r in dataset.rejects] == [("p1", "hand")]
+
+
+def test_undo_keeps_a_picture_that_was_put_back_by_hand(home: Path, draw: Draw) -> None:
+    run(home, Picky())
+    mine = draw(home / "p1.png", (50, 50), seed=7).read_bytes()
+    run(home, Clean(first="x"))
+    take_back(home)
+    assert (home / "p1.png").read_bytes() == mine
+    assert (home / ".dsk/rejected/p1.png").exists()
+
+
+def test_undo_keeps_a_tag_that_was_put_back_by_hand(home: Path) -> None:
+    (home / "p0.txt").write_text("1girl, >_<")
+    run(home, Clean(first="x"))
+    (home / "p0.txt").write_text("x, 1girl, long hair, >_<")
+    take_back(home)
+    assert set(names(home, "p0")) >= {"1girl", "long_hair", ">_<"}
+
+
+def test_a_rejected_picture_is_not_lost_to_another_of_its_name(home: Path, draw: Draw) -> None:
+    first = (home / "p1.png").read_bytes()
+    run(home, Picky())
+    draw(home / "p1.png", (50, 50), seed=7)
+    run(home, Picky())
+    aside = [path.read_bytes() for path in (home / ".dsk/set-aside").iterdir()]
+    assert first in aside
+
+
+def test_an_undone_picture_is_not_the_original_under_another_name(home: Path) -> None:
+    run(home, Flatten())
+    take_back(home)
+    assert not os.path.samefile(home / "p1.png", home / ".dsk/originals/p1.png")
+
+
+def test_a_strangers_caption_is_set_aside_not_overwritten(tmp_path: Path, gallery: Path) -> None:
+    home = tmp_path / "set"
+    home.mkdir()
+    (home / "p0.txt").write_text("my notes")
+    run(home, Folder(str(gallery)))
+    assert [path.read_text() for path in (home / ".dsk/set-aside").iterdir()] == ["my notes"]
+
+
+def test_a_task_between_an_interrupted_step_and_its_end(home: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), Dataset(home, write=True) as dataset:
+        run_leg(dataset, [Flatten()], interrupt)
+    with Dataset(home, write=True) as dataset:
+        note_task(dataset, [{"repeats": {}}], {"outputs": []})
+    run(home, Flatten())
+    with Dataset(home) as dataset:
+        steps = [line["step"] for line in dataset.history]
+        assert len(set(steps)) == len(steps) == 4
+    take_back(home)
+
+
+def interrupt(event: object) -> None:
+    if "Advanced" in type(event).__name__:
+        raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("name", ["../victim.txt", "/etc/passwd", "..", "a\\b"])
+def test_a_log_that_names_files_elsewhere_is_refused(home: Path, name: str) -> None:
+    (home.parent / "victim.txt").write_text("mine")
+    log = home / ".dsk/records.jsonl"
+    line = json.loads(log.read_text().splitlines()[0])
+    log.write_text(json.dumps(line | {"file": name}) + "\n" + log.read_text())
+    with pytest.raises(DatasetError, match="names a file outside the dataset"):
+        run(home)
+    assert (home.parent / "victim.txt").read_text() == "mine"
+
+
+def test_a_fifo_for_a_caption_is_refused_not_waited_for(home: Path) -> None:
+    (home / "p0.txt").unlink()
+    os.mkfifo(home / "p0.txt")
+    said: list[str] = []
+
+    def work() -> None:
+        try:
+            run(home)
+        except DatasetError as error:
+            said.append(str(error))
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    thread.join(20)
+    assert "a caption is a plain file" in said[0]
+
+
+def test_a_power_cut_that_loses_the_commit_but_not_the_files(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was synced stays: captions, pictures, the lines of what was before."""
+    monkeypatch.setattr("datasetkit.engines.local.TOGETHER", 1)
+    records = (home / ".dsk/records.jsonl").read_bytes()
+    captions = {path.name: path.read_bytes() for path in home.glob("*.txt")}
+    pictures = {path.name: path.read_bytes() for path in home.glob("*.png")}
+
+    def cut(event: object) -> None:
+        if getattr(event, "done", 0) == 6:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), Dataset(home, write=True) as dataset:
+        run_leg(dataset, [Clean(drop=("1girl",)), Flatten()], cut)
+    assert any(path.read_bytes() != pictures[path.name] for path in home.glob("*.png"))
+    (home / ".dsk/records.jsonl").write_bytes(records)
+    with Dataset(home, write=True) as dataset:
+        assert not any("by hand" in note for note in dataset.notes)
+        assert all(not record.removed for record in dataset.records)
+    assert {path.name: path.read_bytes() for path in home.glob("*.txt")} == captions
+    assert {path.name: path.read_bytes() for path in home.glob("*.png")} == pictures
