@@ -131,7 +131,7 @@ class Run:
         sizes = {latent.shape for latent in self.latents.values()}
         yield Note(
             f"{len(self.examples)} pictures x repeats = {len(self.repeated)} in {len(sizes)} "
-            f"buckets of about {self.resolution}x{self.resolution}; batch {options.batch}: {steps} "
+            f"bucket{'s' * (len(sizes) != 1)} of about {self.resolution}x{self.resolution}; batch {options.batch}: {steps} "
             f"steps an epoch x {options.epochs} epochs = {steps * options.epochs} steps"
         )
         even = -(-len(self.repeated) // options.batch)

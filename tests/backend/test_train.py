@@ -47,7 +47,7 @@ def test_one_file_an_epoch_and_the_arithmetic(
     work = list(task()(dataset))
     wrote = [item.path.name for item in work if isinstance(item, Wrote)]
     assert wrote == ["kirara-000001.safetensors", "kirara.safetensors"]
-    assert "3 pictures x repeats = 6 in 1 buckets of about 64x64; batch 2: 3 steps an epoch x 2 " \
+    assert "3 pictures x repeats = 6 in 1 bucket of about 64x64; batch 2: 3 steps an epoch x 2 " \
         "epochs = 6 steps" in notes(work)  # fmt: skip
     assert "training kirara on cpu, fp32" in notes(work)
     steps = [item for item in work if isinstance(item, Progress) and "loss" in item.text]

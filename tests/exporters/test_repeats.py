@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from datasetkit.dataset import Dataset
 from datasetkit.engines.events import Event, Said
@@ -116,3 +117,43 @@ def test_what_safety_refuses_is_not_exported(home: Path) -> None:
     said = export(home, Repeats(steps=50, name="x"))
     assert said[0] == "1 pictures are left out by the safety rules"
     assert not (home / "train" / "1_x" / "p0.png").exists()
+
+
+def test_what_trainers_pass_over_is_exported_as_png(home: Path, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    Image.new("RGB", (20, 20), "red").save(tmp_path / "more" / "still.gif")
+    with Dataset(home, write=True) as dataset:
+        run_leg(dataset, [Folder(str(tmp_path / "more"))], lambda event: None)
+    export(home, Repeats(steps=70, name="x"))
+    with Image.open(home / "train" / "1_x" / "still.png") as image:
+        assert image.format == "PNG" and image.getpixel((5, 5)) == (255, 0, 0)
+    assert export(home, Repeats(steps=70, name="x"))[-1].endswith("is up to date")
+
+
+def test_a_caption_edited_in_the_export_is_not_thrown_away(home: Path) -> None:
+    export(home, Repeats(name="x"))
+    edited = home / "train" / "67_x" / "p0.txt"
+    edited.write_text("mine")
+    with pytest.raises(DatasetError, match=r"were edited there \(67_x/p0.txt\)"):
+        export(home, Repeats(name="x", steps=1))
+    assert edited.read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["../victim", "/tmp", ".."])
+def test_a_mark_that_names_a_folder_elsewhere_is_refused(home: Path, name: str) -> None:
+    export(home, Repeats(name="x"))
+    mark = home / "train" / ".dsk-export.json"
+    mark.write_text(json.dumps(json.loads(mark.read_text()) | {"old": name}))
+    with pytest.raises(DatasetError, match="names a folder elsewhere"):
+        export(home, Repeats(name="y"))
+
+
+def test_a_killed_export_is_finished_by_the_next(home: Path, tree: Tree) -> None:
+    export(home, Repeats(name="x"))
+    wanted = tree(home / "train")
+    (home / "train" / "..dsk-export.json.99.dsk-part").write_text("{")
+    (home / "train" / ".part").mkdir()
+    (home / "train" / ".part" / "p0.png").write_bytes(b"half")
+    (home / "train" / "67_x" / "p1.png").unlink()
+    export(home, Repeats(name="x"))
+    assert tree(home / "train") == wanted
