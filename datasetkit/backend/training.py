@@ -131,8 +131,8 @@ class Run:
         sizes = {latent.shape for latent in self.latents.values()}
         yield Note(
             f"{len(self.examples)} pictures x repeats = {len(self.repeated)} in {len(sizes)} "
-            f"bucket{'s' * (len(sizes) != 1)} of about {self.resolution}x{self.resolution}; batch {options.batch}: {steps} "
-            f"steps an epoch x {options.epochs} epochs = {steps * options.epochs} steps"
+            f"bucket{'s' * (len(sizes) != 1)} of about {self.resolution}x{self.resolution}; "
+            f"batch {options.batch}: {steps} steps an epoch x {options.epochs} epochs = {steps * options.epochs} steps"
         )
         even = -(-len(self.repeated) // options.batch)
         if steps > even * 1.2:
