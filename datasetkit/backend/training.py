@@ -132,7 +132,8 @@ class Run:
         yield Note(
             f"{len(self.examples)} pictures x repeats = {len(self.repeated)} in {len(sizes)} "
             f"bucket{'s' * (len(sizes) != 1)} of about {self.resolution}x{self.resolution}; "
-            f"batch {options.batch}: {steps} steps an epoch x {options.epochs} epochs = {steps * options.epochs} steps"
+            f"batch {options.batch}: {steps} steps an epoch x {options.epochs} epochs = "
+            f"{steps * options.epochs} steps"
         )
         even = -(-len(self.repeated) // options.batch)
         if steps > even * 1.2:

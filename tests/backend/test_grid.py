@@ -105,7 +105,8 @@ def test_the_verdict(tmp_path: Path) -> None:
     assert len(list(grid._verdict(best, scores, epochs, "kirara"))) == 1
     assert (tmp_path / "a.json").read_text() == "mine"
     weak = {(0, 0.0): 0.9, (1, 0.8): 0.91}
-    assert "no cell is clearly better" in list(grid._verdict((1, 0.8), weak, epochs, ""))[0].text
+    (said,) = grid._verdict((1, 0.8), weak, epochs, "")
+    assert isinstance(said, Note) and "no cell is clearly better" in said.text
 
 
 def test_which_lora(trained: Dataset, task: Callable[..., Grid], base_folder: Path) -> None:
