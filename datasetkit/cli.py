@@ -243,10 +243,13 @@ def _execute(
             with Dataset(folder, write=not dry_run, make=make) as dataset:
                 for note in dataset.notes:
                     screen.say(note)
+                dataset.notes.clear()
                 if lone:
                     outcomes = [run_leg(dataset, [lone], screen.show, dry_run=dry_run)]
                 else:
                     outcomes = run_pipeline(dataset, pipeline, screen.show)
+                for note in dataset.notes:  # of what the run met on its way
+                    screen.say(note)
     screen.say(last_line(outcomes, folder, dry_run=dry_run))
     if any(outcome.errors for outcome in outcomes):
         raise typer.Exit(FAILED_PICTURES)
