@@ -161,3 +161,19 @@ def test_keys_are_in_no_text(caplog: pytest.LogCaptureFixture, dest: Path) -> No
 def test_a_key_that_the_site_repeats_is_struck_out() -> None:
     with Server(replies(Reply(body=b'{"message": "no such key: SECRET0123456789"}'))) as server:
         assert session(server.url, keys=KEYS).api("/").body == b'{"message": "no such key: [key]"}'
+
+
+def test_this_machine_by_another_name_is_the_same_server(dest: Path) -> None:
+    with Server(replies(picture())) as server:
+        named = server.url.replace("127.0.0.1", "localhost")
+        session(server.url, keys=KEYS).download(f"{named}/a.png", dest)
+    assert dest.read_bytes() == PNG
+    assert SECRET not in server.everything
+
+
+def test_a_file_that_redirects_to_another_port_here_is_refused(dest: Path) -> None:
+    with Server(replies(picture())) as other:
+        away = Reply(302, headers={"Location": f"{other.url}/a.png"})
+        with Server(replies(away)) as server, pytest.raises(SiteError, match="not public"):
+            session(server.url, keys=KEYS).download(f"{server.url}/a.png", dest)
+    assert other.asked == []

@@ -92,7 +92,8 @@ class Session:
         self._api.headers.update(
             {"User-Agent": f"{agent}; {user})" if user else f"{agent})", "Accept-Encoding": "gzip"}
         )
-        self._files = make_http(self.site, Keys(), self._limits.silence)
+        self._granted: set[tuple[str, int]] = set()
+        self._files = make_http(self.site, Keys(), self._limits.silence, self._granted)
         self._files.headers.update({"User-Agent": f"{agent})", "Accept-Encoding": "identity"})
 
     def __repr__(self) -> str:
@@ -121,6 +122,9 @@ class Session:
         is fetched once more, then refused. Raises SiteError, leaving no file behind.
         """
         headers = {"Referer": referer} if referer else {}
+        _, host, port = origin_of(url)
+        if is_loopback(host) and is_loopback(self.site[1]) and port == self.site[2]:
+            self._granted.add((host, port))  # the same server: localhost is 127.0.0.1
 
         def fetch() -> Answer:
             return self._fetch(url, dest, headers, md5.lower(), size)

@@ -9,7 +9,7 @@ above this module has ever held them, and no redirect can carry them away.
 import ipaddress
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -77,17 +77,20 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def make_http(site: Origin, keys: Keys, silence: float) -> requests.Session:
+def make_http(
+    site: Origin, keys: Keys, silence: float, granted: Collection[tuple[str, int]] = ()
+) -> requests.Session:
     """Make a requests session that reaches public machines and ``site``, keys going there alone.
 
-    ``silence`` is how long, in seconds, the head of an answer may take. Redirects, cookies and
-    ``.netrc`` are not followed, kept or read; proxies and CA bundles of the environment are.
+    ``granted`` are hosts and ports of this machine that may be reached besides. ``silence`` is how
+    long, in seconds, the head of an answer may take. Redirects, cookies and ``.netrc`` are not
+    followed, kept or read; proxies and CA bundles of the environment are.
     """
     http = _Requests()
     http.auth = _no_netrc
     http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
     for scheme in ("http://", "https://"):
-        http.mount(scheme, _Adapter(site, keys, silence))
+        http.mount(scheme, _Adapter(site, keys, silence, granted))
     return http
 
 
@@ -104,8 +107,10 @@ def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
 class _Adapter(HTTPAdapter):
     """The adapter of requests, with the connections below."""
 
-    def __init__(self, site: Origin, keys: Keys, silence: float) -> None:
-        self._wire = {"site": site, "keys": keys, "silence": silence}
+    def __init__(
+        self, site: Origin, keys: Keys, silence: float, granted: Collection[tuple[str, int]]
+    ) -> None:
+        self._wire = {"site": site, "keys": keys, "silence": silence, "granted": granted}
         super().__init__(pool_connections=8, pool_maxsize=16)
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -134,11 +139,13 @@ class _Connection(HTTPConnection):
     site: Origin
     keys: Keys
     silence: float
+    granted: Collection[tuple[str, int]]
     direct: bool  # behind a proxy that the user chose, the peer is the proxy
 
     def _new_conn(self) -> socket.socket:
         connected = super()._new_conn()
-        if self.direct and (self.host.strip("[]").lower(), self.port) != self.site[1:]:
+        here = (self.host.strip("[]").lower(), self.port)
+        if self.direct and here != self.site[1:] and here not in self.granted:
             try:
                 peer = connected.getpeername()[0]
             except OSError:
