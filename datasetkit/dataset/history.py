@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from datasetkit.dataset.lines import Line, Log, read
+from datasetkit.dataset.lines import Line, Log, read, refuse_paths
 
 
 def entries(memory: Path) -> list[Line]:
@@ -50,6 +50,14 @@ def undo_folder(memory: Path, step: int) -> Path:
 def before_log(memory: Path, step: int) -> Path:
     """The lines of a step's keys as they were before it."""
     return undo_folder(memory, step) / "before.jsonl"
+
+
+def before(memory: Path, step: int) -> list[Line]:
+    """What a step's keys were before it: ``key``, ``file``, and ``before``, a line or None."""
+    found = read(before_log(memory, step))[0]
+    for entry in found:
+        refuse_paths(entry["key"], entry["file"], (entry["before"] or entry)["file"])
+    return found
 
 
 def now() -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from pathlib import Path
 
-from datasetkit.dataset.lines import Line, Log, read, rewrite
+from datasetkit.dataset.lines import Line, Log, read, refuse_paths, rewrite
 from datasetkit.errors import DatasetError
 from datasetkit.names import same_file
 
@@ -92,7 +92,7 @@ class Journal:
     def _load(self, kept: list[Line], rejected: list[Line]) -> None:
         try:
             for line in [*kept, *rejected]:
-                _refuse_paths(line)
+                refuse_paths(line["key"], line["file"], line.get("staged", "-"))
             for line in kept:
                 self._remember(line)
             for line in rejected:
@@ -106,13 +106,6 @@ class Journal:
             folder = self._paths["kept"].parent
             message = f"{folder}: a line lacks {error}; is it of another program?"
             raise DatasetError(message) from error
-
-
-def _refuse_paths(line: Line) -> None:
-    """Raise DatasetError for a file name that leads elsewhere: a dataset may come from anyone."""
-    for name in (line["key"], line["file"], line.get("staged", "-")):
-        if not name or name in {".", ".."} or set(name) & set("/\\\0"):
-            raise DatasetError(f"the log names a file outside the dataset: {name!r}")
 
 
 def in_place_order(lines: dict[str, Line]) -> list[Line]:

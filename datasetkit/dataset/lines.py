@@ -40,6 +40,13 @@ def _parse(data: bytes, path: Path) -> Iterator[Line]:
         yield line
 
 
+def refuse_paths(*names: str) -> None:
+    """Raise DatasetError for a file name that leads elsewhere: a dataset may come from anyone."""
+    for name in names:
+        if not name or name in {".", ".."} or set(name) & set("/\\\0"):
+            raise DatasetError(f"the log names a file outside the dataset: {name!r}")
+
+
 class Log:
     """A file of lines open for appending; a torn end is cut off when it is opened."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from datasetkit.dataset import captions, history
 from datasetkit.dataset.journal import Journal
-from datasetkit.dataset.lines import Line, drafts, read
+from datasetkit.dataset.lines import Line, drafts
 from datasetkit.dataset.places import Places, save
 from datasetkit.dataset.rows import from_line
 
@@ -24,7 +24,7 @@ def recover(journal: Journal, places: Places) -> list[str]:
         places.shelve(line)
     step = history.open_step(places.memory)
     if step:
-        for entry in read(history.before_log(places.memory, step["step"]))[0]:
+        for entry in history.before(places.memory, step["step"]):
             _roll_back(journal, places, entry, history.undo_folder(places.memory, step["step"]))
     for draft in [*places.workshop.iterdir(), *drafts(places.path), *drafts(places.memory)]:
         draft.unlink()

@@ -11,7 +11,7 @@ from typing import Any
 
 from datasetkit.dataset import captions, history
 from datasetkit.dataset.dataset import Dataset
-from datasetkit.dataset.lines import Line, Log, read, write_file
+from datasetkit.dataset.lines import Line, Log, write_file
 from datasetkit.dataset.places import save
 from datasetkit.dataset.recovery import digest, promise
 from datasetkit.dataset.rows import from_line
@@ -62,6 +62,10 @@ class Step:
     def put(self, record: Record, staged: Path | None = None) -> Record:
         """Add or change a record, so that it can be taken back."""
         self.announce([(record, staged)])
+        line = self.dataset.journal.kept.get(record.key)
+        if line and not (self.dataset.path / line["file"]).exists():  # deleted while we worked
+            self.dataset.reject(record, self.number, HAND, "removed by hand")
+            return record
         return self.dataset.put(record, self.number, staged)
 
     def reject(self, record: Record, stage: str, reason: str, staged: Path | None = None) -> None:
@@ -110,7 +114,7 @@ def undo(dataset: Dataset) -> Line:
     last = steps[-1]
     folder = history.undo_folder(dataset.memory, last["step"])
     number = history.next_number(dataset.memory)
-    entries = read(history.before_log(dataset.memory, last["step"]))[0]
+    entries = history.before(dataset.memory, last["step"])
     brought = [entry for entry in entries if entry["before"] is None]
     for entry in entries:
         if entry["before"] is not None:
@@ -141,7 +145,7 @@ def close_unfinished(dataset: Dataset, unfinished: Line) -> None:
 
 def _finish(dataset: Dataset, number: int, calls: Sequence[Call], extra: Line) -> None:
     folder = history.undo_folder(dataset.memory, number)
-    entries = read(history.before_log(dataset.memory, number))[0]
+    entries = history.before(dataset.memory, number)
     keys = {entry["key"]: entry["before"] for entry in entries}
     kept = dataset.journal.kept
     counts = {

@@ -39,6 +39,18 @@ class Meanwhile(Map):
         return record.with_tags([*record.tags, Tag("smile", by=("wd",))])
 
 
+@dataclass(frozen=True)
+class Vanishing(Map):
+    """Paints a picture anew, which a person deletes at that moment."""
+
+    def __call__(self, record: Record) -> Record | Drop:
+        if record.key != "p1":
+            return record
+        painted = record.with_pixels(record.picture.pixels.convert("RGB"))
+        record.picture.path.unlink()
+        return painted
+
+
 def run(home: Path, *stages: Stage) -> list[str]:
     with Dataset(home, write=True) as dataset:
         for stage in stages:
@@ -180,6 +192,23 @@ def test_a_log_that_names_files_elsewhere_is_refused(home: Path, name: str) -> N
     with pytest.raises(DatasetError, match="names a file outside the dataset"):
         run(home)
     assert (home.parent / "victim.txt").read_text() == "mine"
+
+
+def test_an_undo_log_that_names_files_elsewhere_is_refused(home: Path) -> None:
+    (home.parent / "victim.txt").write_text("mine")
+    log = home / ".dsk/undo/0002/before.jsonl"
+    line = json.loads(log.read_text().splitlines()[0])
+    log.write_text(json.dumps(line | {"before": None, "file": "../victim.txt"}) + "\n")
+    with pytest.raises(DatasetError, match="names a file outside the dataset"):
+        take_back(home)
+    assert (home.parent / "victim.txt").read_text() == "mine"
+
+
+def test_a_picture_deleted_while_a_stage_works_stays_deleted(home: Path) -> None:
+    run(home, Vanishing(), Flatten())
+    assert not (home / "p1.png").exists()
+    with Dataset(home) as dataset:
+        assert [(r.record.key, r.stage) for r in dataset.rejects] == [("p1", "hand")]
 
 
 def test_a_fifo_for_a_caption_is_refused_not_waited_for(home: Path) -> None:
