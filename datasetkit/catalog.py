@@ -21,11 +21,15 @@ class Entry(NamedTuple):
 STAGES = {
     "grab": Entry(
         "datasetkit.grabbers.grab:Grab",
-        "Fetch the pictures that a booru finds for a query, with their typed tags.",
+        "Fetch the pictures that boorus find for a query, with their typed tags.",
+    ),
+    "refresh": Entry(
+        "datasetkit.grabbers.refresh:Refresh",
+        "Bring tags, ratings and scores up to date with the sites, without fetching pictures.",
     ),
     "folder": Entry(
         "datasetkit.grabbers.folder:Folder",
-        "Take in the pictures of a local folder, with the captions beside them.",
+        "Take in the pictures of a local folder, with what other programs left beside them.",
     ),
     "tag": Entry(
         "datasetkit.taggers.tag:Tagging",

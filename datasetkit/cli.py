@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from datasetkit import __version__
+from datasetkit import __version__, cli_sites
 from datasetkit.catalog import STAGES, stage_class
 from datasetkit.errors import DatasetkitError, Interrupted, UsageError, did_you_mean
 
@@ -74,6 +74,8 @@ app = typer.Typer(
     help="From a booru query to a clean, tagged dataset, a trained LoRA and its grid.",
     epilog="Exit codes: 0 done, 1 failed, 2 wrong use, 3 some pictures failed, 130 interrupted.",
 )
+app.command("sites")(cli_sites.sites)
+app.add_typer(cli_sites.auth, name="auth")
 
 
 def main() -> None:
@@ -220,18 +222,24 @@ def _execute(
     from datasetkit.dataset.places import MEMORY
     from datasetkit.engines.chain import plan, run_pipeline
     from datasetkit.engines.events import Ended
-    from datasetkit.engines.local import NothingKnown, run_leg, survey
-    from datasetkit.screen import last_line
+    from datasetkit.engines.local import run_leg
+    from datasetkit.engines.sources import NothingKnown, survey
+    from datasetkit.screen import last_line, surveyed
     from datasetkit.stage import Map, Source, Task
 
     lone = pipeline.stages[0] if pipeline.alone else None
     with _screen(as_json=as_json, quiet=quiet) as screen:
+        if isinstance(lone, Source) and not (as_json or quiet) and _someone_there():
+            pipeline.check()
+            lone = lone.settled(screen.choose)
         if dry_run and isinstance(lone, Source):
             pipeline.check()
             there = (folder / MEMORY).is_dir()
             with Dataset(folder) if there else nullcontext(NothingKnown(folder)) as known:
                 outcomes = [survey(lone, known, screen.show)]
             screen.show(Ended(outcomes[0]))
+            for line in surveyed(outcomes[0]):
+                screen.say(line)
         elif dry_run and not isinstance(lone, Map):
             for line in plan(folder, pipeline):
                 screen.say(line)
@@ -253,6 +261,11 @@ def _execute(
     screen.say(last_line(outcomes, folder, dry_run=dry_run))
     if any(outcome.errors for outcome in outcomes):
         raise typer.Exit(FAILED_PICTURES)
+
+
+def _someone_there() -> bool:
+    """Say whether a person can be asked."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 @contextmanager

@@ -33,6 +33,10 @@ class DatasetError(DatasetkitError):
     """A dataset folder that is in use, read-only, full, or not one of ours."""
 
 
+class WrongFile(SiteError):
+    """A site's file that is not the one it lists, twice; it stays where it was fetched to."""
+
+
 class PictureError(DatasetkitError):
     """One picture that cannot be read; it becomes a reject with this text as the reason."""
 

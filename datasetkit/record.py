@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
 HAND = "hand"  # the name under which a person's own tags are kept
+_RATINGS = {"": 0, "g": 1, "s": 2, "q": 3, "e": 4}  # the safest first
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,8 @@ class Origin:
     """Where a picture came from. ``rating`` is the portable letter g, s, q or e, or "" if unknown.
 
     ``md5`` is the site's, of the file as it was served; ``posted`` is ISO 8601 with an offset.
+    ``tags`` are the names that the site listed then, joined by blanks, and ``query`` is what
+    found it: what is new on the site is told from these.
     """
 
     site: str = ""
@@ -45,6 +48,8 @@ class Origin:
     score: int | None = None
     posted: str = ""
     source: str = ""
+    tags: str = ""
+    query: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,8 @@ class Record:
     """One picture of a dataset: its key (the stem of its files), pixels, tags and provenance.
 
     ``facts`` holds each stage's own measurements under the stage's name. ``removed`` holds tag
-    names that a person deleted from the caption: no stage brings them back.
+    names that a person deleted from the caption: no stage brings them back. ``also`` holds the
+    other places where the same picture stands.
     """
 
     key: str
@@ -61,6 +67,7 @@ class Record:
     origin: Origin = Origin()
     facts: Mapping[str, Any] = field(default_factory=dict)
     removed: frozenset[str] = frozenset()
+    also: tuple[Origin, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -90,3 +97,36 @@ class Record:
     def with_facts(self, stage: str, value: Any) -> "Record":
         """Return the record with a stage's measurements, plain JSON values, under its name."""
         return replace(self, facts={**self.facts, stage: value})
+
+    def joined(self, other: "Record") -> "Record":
+        """Return this picture with what another site says of it; itself if that is nothing new.
+
+        The tags are the union of both, and ``other``'s places go to ``also``. A picture is as
+        explicit as its strictest site says.
+        """
+        tags = {tag.name: tag for tag in self.tags}
+        for tag in other.tags:
+            mine = tags.get(tag.name)
+            tags[tag.name] = _joined(mine, tag) if mine else tag
+        places = {(origin.site, origin.post): origin for origin in (self.origin, *self.also)}
+        for origin in (other.origin, *other.also):
+            if origin != Origin():
+                places.setdefault((origin.site, origin.post), origin)
+        ratings = (origin.rating for origin in (self.origin, other.origin, *other.also))
+        origin = replace(self.origin, rating=strictest(ratings))
+        also = tuple(places.values())[1:]
+        became = replace(self, origin=origin, also=also).with_tags(tags.values())
+        said = (became.tags, became.origin, became.also)
+        return self if said == (self.tags, self.origin, self.also) else became
+
+
+def strictest(ratings: Iterable[str]) -> str:
+    """The least safe of several ratings; an unknown one says nothing."""
+    return max(ratings, key=lambda rating: _RATINGS.get(rating, 0))
+
+
+def _joined(mine: Tag, other: Tag) -> Tag:
+    """One tag of what two sites say: the more telling kind, everyone who said so."""
+    kind = other.kind if mine.kind == "general" else mine.kind
+    by = tuple(dict.fromkeys((*mine.by, *other.by)))
+    return Tag(mine.name, kind, by, max(mine.score, other.score))

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,6 +12,7 @@ from datasetkit.engines.events import Advanced, Began, Ended, Event, Outcome, Sa
 from datasetkit.errors import DatasetkitError
 
 SHOWN_OUTPUTS = 3
+SHOWN_TAGS = 12
 SHOWN_ERRORS = 5  # by name in the last line; the rest are counted
 
 
@@ -22,6 +24,9 @@ class Screen(Protocol):
 
     def say(self, text: str) -> None:
         """Say a sentence."""
+
+    def choose(self, question: str, answers: Sequence[str]) -> int:
+        """Ask a person which of several answers is right; the first where nobody can be asked."""
 
     def fail(self, error: DatasetkitError) -> None:
         """Say that the work ended badly; the command line says why on stderr."""
@@ -49,6 +54,10 @@ class JsonLines:
         """Write the sentence as an event."""
         self._write({"event": "said", "text": text})
 
+    def choose(self, question: str, answers: Sequence[str]) -> int:
+        """Take the first: a program is not asked."""
+        return 0
+
     def fail(self, error: DatasetkitError) -> None:
         """Write the refusal as an event, with the exit code."""
         self._write({"event": "failed", "text": str(error), "code": error.exit_code})
@@ -72,6 +81,10 @@ class Quiet:
     def say(self, text: str) -> None:
         """Say the sentence on stderr."""
         sys.stderr.write(text + "\n")
+
+    def choose(self, question: str, answers: Sequence[str]) -> int:
+        """Take the first: whoever wants quiet is not asked."""
+        return 0
 
     def fail(self, error: DatasetkitError) -> None:
         """The command line says it."""
@@ -123,6 +136,16 @@ class Terminal:
         """Say the sentence above the bar."""
         self._print("", text, "")
 
+    def choose(self, question: str, answers: Sequence[str]) -> int:
+        """Ask for the number of an answer; Enter takes the first."""
+        self._print("", question, "yellow")
+        for number, answer in enumerate(answers, 1):
+            self._print(f"{number:>4}  ", answer, "")
+        while True:
+            given = self._console.input(f"1-{len(answers)} [1]: ").strip() or "1"
+            if given.isdecimal() and 1 <= int(given) <= len(answers):
+                return int(given) - 1
+
     def fail(self, error: DatasetkitError) -> None:
         """The command line says it."""
 
@@ -133,7 +156,7 @@ class Terminal:
     def _print(self, head: str, text: str, style: str) -> None:
         from rich.text import Text
 
-        self._console.print(Text(head, "dim") + Text(text, style))
+        self._console.print(Text.assemble((head, "dim"), (text, style)))
 
 
 def summary(outcome: Outcome) -> str:
@@ -162,6 +185,29 @@ def summary(outcome: Outcome) -> str:
     return text or "nothing to do"
 
 
+def surveyed(outcome: Outcome) -> list[str]:
+    """What a source offers, in a few lines: how many pictures, how large, with which tags."""
+    lines = [f"{outcome.added} picture{'s' * (outcome.added != 1)} would be fetched"]
+    if outcome.sized:
+        guessed = outcome.bytes * outcome.added // outcome.sized
+        about = "" if outcome.sized == outcome.added else "about "
+        lines[0] += f", {about}{_bytes(guessed)}"
+    for kind in sorted({kind for kind, _ in outcome.tags}):
+        of_kind = Counter({name: n for (k, name), n in outcome.tags.items() if k == kind})
+        shown = ", ".join(f"{name} {n}" for name, n in of_kind.most_common(SHOWN_TAGS))
+        more = len(of_kind) - SHOWN_TAGS
+        lines.append(f"{kind:>10}: {shown}" + (f", and {more} more" if more > 0 else ""))
+    return lines
+
+
+def _bytes(count: int) -> str:
+    """A size as people read it."""
+    size, units = float(count), ["bytes", "KB", "MB", "GB", "TB"]
+    while size >= 1000 and len(units) > 1:
+        size, units = size / 1000, units[1:]
+    return f"{size:.3g} {units[0]}"
+
+
 def last_line(outcomes: Sequence[Outcome], folder: Path, *, dry_run: bool = False) -> str:
     """The sentence that a person can act on when a command on a dataset has ended."""
     errors = {name: why for outcome in outcomes for name, why in outcome.errors.items()}
@@ -188,4 +234,8 @@ def _most_common(reasons: Sequence[tuple[str, int]]) -> str:
 
 def _plain(fields: dict[str, Any]) -> dict[str, Any]:
     """Event fields as JSON values; counters and paths included."""
+    tags = fields.get("tags")
+    if isinstance(tags, Counter):  # JSON has no pairs for keys
+        rows = [[kind, name, count] for (kind, name), count in tags.most_common()]
+        fields = {**fields, "tags": rows}
     return json.loads(json.dumps(fields, default=str))  # type: ignore[no-any-return]

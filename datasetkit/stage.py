@@ -8,7 +8,7 @@ retries or swallows; the engine does, once, for all.
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -49,12 +49,26 @@ class Drop:
 class Find:
     """A picture that a source offers: its record without pixels, and how to fetch the file.
 
-    ``fetch(path)`` writes the whole, verified file to ``path`` or raises; it may run in any thread.
+    ``fetch(path)`` writes the whole, verified file to ``path`` or raises; it may run in any
+    thread, and may go on with what a killed run left there. ``size`` is the file's in bytes, 0
+    where nobody tells. Of what moves, ``frames`` stills are taken; 0 leaves it out. ``compare``
+    asks whether the same picture is there already, from another site.
     """
 
     record: Record
     name: str
     fetch: Callable[[Path], None]
+    size: int = 0
+    frames: int = 0
+    compare: bool = False
+
+
+@dataclass(frozen=True)
+class Update:
+    """A picture that is there already, of which more is known now: what makes its record so."""
+
+    key: str
+    change: Callable[[Record], Record]
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,7 @@ class Wrote:
 
 
 Work: TypeAlias = Note | Progress | Wrote
+Choose: TypeAlias = Callable[[str, Sequence[str]], int]  # a question, the answers, which it is
 
 
 class Known(Protocol):
@@ -103,6 +118,16 @@ class Known(Protocol):
 
     def origin(self, key: str) -> Origin | None:
         """Where a known key came from."""
+
+    def post(self, site: str, post: str) -> str | None:
+        """The known key of a site's post."""
+
+    def record(self, key: str) -> Record | None:
+        """The picture that is there under a key."""
+
+    @property
+    def records(self) -> Sequence[Record]:
+        """The pictures that are there."""
 
 
 @dataclass(frozen=True)
@@ -130,11 +155,19 @@ class Source(Stage):
     """Brings pictures in: one polite process a site."""
 
     @abstractmethod
-    def find(self, known: Known) -> Iterator[Find | Drop | Note]:
+    def find(self, known: Known) -> Iterator[Find | Update | Drop | Note]:
         """Offer pictures in a stable order, passing over keys that are known already.
 
         A ``Drop`` stands for a post that was looked at and left out; only its reason is counted.
         """
+
+    def settled(self, choose: Choose) -> "Source":
+        """Ask a person what is in doubt before anything is fetched; the answers are options."""
+        return self
+
+    def at_once(self) -> int:
+        """How many files may be fetched side by side."""
+        return 4
 
     def expected(self) -> int | None:
         """How many pictures may come, for the progress bar; None where nobody knows."""

@@ -19,6 +19,16 @@ def shared_folder() -> Path | None:
     return folder if folder.is_dir() else None
 
 
+@pytest.fixture(autouse=True)
+def no_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Neither the settings nor the keys nor the cache of whoever runs the tests."""
+    home = tmp_path_factory.getbasetemp() / "nobody"
+    monkeypatch.setenv("DSK_CONFIG", str(home / "config"))
+    for name in [name for name in os.environ if name.startswith("DSK_")]:
+        if name.endswith(("_LOGIN", "_USER_ID", "_API_KEY")):
+            monkeypatch.delenv(name)
+
+
 @pytest.fixture
 def draw() -> Callable[..., Path]:
     """Draw a small picture: a disc on a ground, transparent where the mode allows it."""

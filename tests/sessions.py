@@ -27,3 +27,24 @@ def session(url: str, clock: Clock | None = None, **options: Any) -> Session:
 
 def picture(**faults: Any) -> Reply:
     return Reply(body=PNG, content_type="image/png", **faults)
+
+
+def shelf(body: bytes = PNG, **headers: str) -> Callable[[Asked], Reply]:
+    """Serve a file as good servers do: the rest of it where that is asked for and unchanged."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+
+    def respond(asked: Asked) -> Reply:
+        begin = asked.headers.get("range", "").removeprefix("bytes=").removesuffix("-")
+        condition = asked.headers.get("if-range")
+        if not begin or (condition and condition not in named.values()):
+            return Reply(body=body, content_type="image/png", headers=named)
+        return rest(body, int(begin), **headers)
+
+    return respond
+
+
+def rest(body: bytes, begin: int, **headers: str) -> Reply:
+    """What a good server sends of ``body`` from a byte on; headers may be made to lie."""
+    whole = {"Content-Range": f"bytes {begin}-{len(body) - 1}/{len(body)}"}
+    whole |= {name.replace("_", "-"): value for name, value in headers.items()}
+    return Reply(206, body[begin:], "image/png", whole)

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from datasetkit.errors import SiteError
+from datasetkit.errors import SiteError, WrongFile
 from datasetkit.web import Answer, Limits, Session, explain
 from datasetkit.web.answers import not_a_picture
 from tests.grabbers.servers import Clock, Reply, Server
@@ -105,10 +105,10 @@ def test_a_size_stands_in_where_no_md5_is_known(dest: Path) -> None:
 
 def test_a_wrong_md5_is_tried_once_more_then_refused(dest: Path) -> None:
     with Server(replies(picture())) as server:
-        with pytest.raises(SiteError, match=r"md5.*2 tries"):
+        with pytest.raises(WrongFile, match=r"md5.*2 tries"):
             session(server.url).download(server.url + "/a.png", dest, md5="0" * 32)
         assert len(server.asked) == 2
-    assert not dest.exists()
+    assert dest.read_bytes() == PNG  # for someone to look at
 
 
 @pytest.mark.parametrize(

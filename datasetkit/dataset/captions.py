@@ -1,11 +1,14 @@
 """The ``.txt`` beside a picture: what people and trainers read, and where people's edits win."""
 
 import codecs
+import functools
+import os
 import stat
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from datasetkit.dataset.lines import write_file
+from datasetkit.dataset.lines import BINARY, write_file
 from datasetkit.errors import DatasetError
 from datasetkit.record import HAND, Record, Tag
 from datasetkit.tags import from_caption, join_caption, split_caption, to_caption
@@ -21,9 +24,17 @@ _MARKS = {
 
 def caption(record: Record) -> str:
     """The caption of a record: its tags in order, a trigger word as it stands."""
-    return join_caption(
-        tag.name if tag.kind == "trigger" else to_caption(tag.name) for tag in record.tags
-    )
+    return caption_of([tag.name for tag in record.tags], [tag.kind for tag in record.tags])
+
+
+def caption_of(names: Iterable[str], kinds: Iterable[str]) -> str:
+    """The caption that tags make, of their names and their kinds."""
+    return join_caption(map(_word, names, kinds))
+
+
+@functools.lru_cache(maxsize=16_384)
+def _word(name: str, kind: str) -> str:
+    return name if kind == "trigger" else to_caption(name)
 
 
 def caption_path(picture: Path) -> Path:
@@ -31,14 +42,14 @@ def caption_path(picture: Path) -> Path:
     return picture.with_suffix(".txt")
 
 
-def read_caption(path: Path) -> str | None:
+def read_caption(path: Path | str) -> str | None:
     """Read a caption file, whatever editor saved it; None if there is none.
 
     UTF-8 with or without a mark, UTF-16 with one, then cp932 (old Japanese Windows). Raises
     DatasetError for a file over MAX_BYTES, with NUL bytes, or in no such encoding.
     """
     try:
-        status = path.lstat()
+        status = os.lstat(path)
     except FileNotFoundError:
         return None
     if not stat.S_ISREG(status.st_mode):  # a FIFO would wait for ever, a link lead elsewhere
@@ -47,7 +58,7 @@ def read_caption(path: Path) -> str | None:
         raise DatasetError(
             f"{path}: a caption of {status.st_size:,} bytes; {MAX_BYTES:,} is the limit"
         )
-    data = path.read_bytes()
+    data = _bytes(path)
     encodings = [name for mark, name in _MARKS.items() if data.startswith(mark)]
     for encoding in encodings or ["utf-8", "cp932"]:
         try:
@@ -58,6 +69,15 @@ def read_caption(path: Path) -> str | None:
             raise DatasetError(f"{path}: a caption with NUL bytes; save it as UTF-8 text")
         return text
     raise DatasetError(f"{path}: neither UTF-8, UTF-16 nor cp932; save the caption as UTF-8 text")
+
+
+def _bytes(path: Path | str) -> bytes:
+    """A small file's bytes; a file object would cost more than the reading does."""
+    file = os.open(path, os.O_RDONLY | BINARY)
+    try:
+        return os.read(file, MAX_BYTES + 1)
+    finally:
+        os.close(file)
 
 
 def write_caption(record: Record) -> None:

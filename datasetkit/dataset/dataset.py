@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,14 +12,15 @@ from types import TracebackType
 
 from datasetkit.dataset import captions, history
 from datasetkit.dataset.hand import strangers, take_in_hand_edits
-from datasetkit.dataset.journal import Journal, in_place_order
+from datasetkit.dataset.index import Series
+from datasetkit.dataset.journal import Journal
 from datasetkit.dataset.lines import Line, write_file
 from datasetkit.dataset.lock import Lock
 from datasetkit.dataset.places import Places
+from datasetkit.dataset.posts import md5_mark, origins, post_mark
 from datasetkit.dataset.recovery import recover
 from datasetkit.dataset.rows import from_line, to_line
 from datasetkit.errors import DatasetError
-from datasetkit.names import same_file
 from datasetkit.pixels import Picture
 from datasetkit.record import Origin, Record
 
@@ -91,24 +93,54 @@ class Dataset:
 
     def like(self, key: str) -> str | None:
         """The known key whose files a case-insensitive disk would not tell from this one's."""
-        return self.journal.forms.get(same_file(key))
+        return self.journal.like(key)
 
     def origin(self, key: str) -> Origin | None:
         """Where a known key came from, kept or left out."""
-        line = self.journal.kept.get(key) or self.journal.rejected.get(key)
+        line = self.journal.line(key)
         return Origin(**line.get("origin", {})) if line else None
 
-    @property
-    def records(self) -> list[Record]:
-        """The records in the order in which they came, whose pictures are there."""
-        found = [from_line(line, self.path) for line in in_place_order(self.journal.kept)]
-        return found if self._write else [r for r in found if r.picture.path.exists()]
+    def post(self, site: str, post: str) -> str | None:
+        """The key of the record, kept or left out, that stands for a site's post."""
+        for lines in (self.journal.kept, self.journal.rejected):
+            for key in self.journal.posts.keys(post_mark(site, post)):
+                if _says(lines.get(key), site=site, post=post):
+                    return key
+        return None
+
+    def of_md5(self, md5: str) -> str | None:
+        """The key of the kept record whose file some site has under this md5."""
+        for key in self.journal.posts.keys(md5_mark(md5)):
+            if md5 and _says(self.journal.kept.get(key), md5=md5):
+                return key
+        return None
+
+    def record(self, key: str) -> Record | None:
+        """A kept record."""
+        line = self.journal.kept.get(key)
+        return from_line(line, self.path) if line else None
 
     @property
-    def rejects(self) -> list[Reject]:
-        """The pictures that were left out, in the order in which they came."""
-        lines = in_place_order(self.journal.rejected)
-        return [Reject(from_line(line, self.places.rejected), *line["rejected"]) for line in lines]
+    def records(self) -> Sequence[Record]:
+        """The records in the order in which they came, whose pictures are there.
+
+        Each is read from the disk when it is asked for, and is then as it stands at that moment.
+        """
+        kept = self.journal.kept
+        keys = kept.in_order()
+        if not self._write:
+            keys = [key for key in keys if self.places.size(kept.place(key).file) is not None]
+        return Series(kept, keys, lambda line: from_line(line, self.path))
+
+    @property
+    def rejects(self) -> Sequence[Reject]:
+        """The pictures that were left out, in the order in which they came; read like records."""
+        rejected = self.journal.rejected
+        return Series(rejected, rejected.in_order(), self._reject)
+
+    def _reject(self, line: Line) -> Reject:
+        stage, reason = line["rejected"]
+        return Reject(from_line(line, self.places.rejected), stage, reason)
 
     @property
     def history(self) -> list[Line]:
@@ -138,7 +170,7 @@ class Dataset:
         if staged is not None:
             line |= {"staged": staged.name, "bytes": staged.stat().st_size}
         elif before:
-            line["bytes"] = before["bytes"]
+            line["bytes"] = before.get("bytes", -1)
         self.journal.keep(line)
         self.notes += self.places.settle(line, [before] if before else [])
         captions.write_caption(record)
@@ -189,6 +221,14 @@ class Dataset:
                 f"{self.path} is of format {found}, this program writes {FORMAT}; "
                 "upgrade with pip install -U datasetkit"
             )
+
+
+def _says(line: Line | None, **wanted: str) -> bool:
+    """Say whether one of a line's origins has all of these."""
+    return line is not None and any(
+        all(origin.get(name, "") == value for name, value in wanted.items())
+        for origin in origins(line)
+    )
 
 
 def cannot_write(path: Path, error: OSError) -> DatasetError:

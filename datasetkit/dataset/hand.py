@@ -1,11 +1,13 @@
 """What people did to a dataset's folder between two commands: edits, deletions, returns."""
 
+import os
 from dataclasses import replace
 from pathlib import Path
 
 from datasetkit import safety
 from datasetkit.dataset import captions
-from datasetkit.dataset.journal import Journal, in_place_order
+from datasetkit.dataset.index import digest
+from datasetkit.dataset.journal import Journal
 from datasetkit.dataset.lines import Line
 from datasetkit.dataset.places import Places
 from datasetkit.dataset.rows import from_line, to_line
@@ -21,26 +23,24 @@ def take_in_hand_edits(journal: Journal, places: Places) -> list[str]:
     Returns what a person should be told.
     """
     notes: list[str] = []
-    rejected = journal.rejected.values()
-    back = [line for line in rejected if (places.path / line["file"]).exists()]
-    for line in back:
-        journal.keep(_kept_again(line) | {"bytes": -1})  # its size is measured below
+    out = journal.rejected
+    back = {key for key in out.in_order() if places.size(out.place(key).file) is not None}
+    for key in sorted(back):
+        journal.keep(_kept_again(journal.rejected[key]) | {"bytes": -1})  # measured below
     converted, added = _take_in_strangers(journal, places, notes)
-    lines = in_place_order(journal.kept)
-    gone = [line for line in lines if not (places.path / line["file"]).exists()]
-    if gone and len(gone) == len(lines):
+    keys = journal.kept.in_order()
+    gone = [key for key in keys if places.size(journal.kept.place(key).file) is None]
+    if gone and len(gone) == len(keys):
         raise DatasetError(
-            f"all pictures of {places.path} are gone ({len(lines)}); put them back, "
+            f"all pictures of {places.path} are gone ({len(keys)}); put them back, "
             f"or delete {places.memory} to begin anew"
         )
-    for line in gone:
+    for key in gone:
+        line = journal.kept[key]
         journal.reject(line | {"rejected": [HAND, "removed by hand"]})
         places.shelve(line)
-    known = {line["key"] for line in back}
     edited = sum(
-        _take_in(journal, places, line) and line["key"] not in known
-        for line in lines
-        if line["key"] in journal.kept
+        _take_in(journal, places, key) and key not in back for key in keys if key in journal.kept
     )
     said = {
         "added by hand": added,
@@ -49,17 +49,33 @@ def take_in_hand_edits(journal: Journal, places: Places) -> list[str]:
         "removed by hand; they stay out": len(gone),
         "edited by hand; the edits stay": edited,
     }
-    if any(said.values()) or journal.older or journal.cut:
-        journal.compact()  # so that no edit is ever compared with a line from before it
+    journal.compact()  # so that no edit is ever compared with a line from before it
     return notes + [f"pictures {what}: {count}" for what, count in said.items() if count]
 
 
 def strangers(journal: Journal, places: Places) -> list[Path]:
     """Pictures in the folder that no record speaks of."""
-    known = {line["file"] for line in journal.kept.values()}
-    files = (path for path in sorted(places.path.iterdir()) if path.suffix.lower() in SUFFIXES)
-    plain = (path for path in files if path.is_file() and not path.is_symlink())
-    return [path for path in plain if path.name not in known and path.name[0] != "."]
+    kept = journal.kept
+    odd = {entry.file for key, entry in kept.entries() if _stem(entry.file) != key}
+
+    def known(name: str) -> bool:
+        entry = kept.entry(_stem(name))
+        return name in odd or (entry is not None and entry.file == name)
+
+    with os.scandir(places.path) as files:
+        found = [
+            places.path / file.name
+            for file in files
+            if f".{file.name.rpartition('.')[2].lower()}" in SUFFIXES
+            and file.name[0] != "."
+            and file.is_file(follow_symlinks=False)
+            and not known(file.name)
+        ]
+    return sorted(found)
+
+
+def _stem(name: str) -> str:
+    return name.rpartition(".")[0] or name
 
 
 def _take_in_strangers(journal: Journal, places: Places, notes: list[str]) -> tuple[int, int]:
@@ -89,12 +105,15 @@ def _take_in_strangers(journal: Journal, places: Places, notes: list[str]) -> tu
     return converted, added
 
 
-def _take_in(journal: Journal, places: Places, line: Line) -> bool:
+def _take_in(journal: Journal, places: Places, key: str) -> bool:
     """Take one record's edits in; say whether there were any."""
+    if _as_it_was_left(journal, places, key):
+        return False
+    line = journal.kept[key]
     record = from_line(line, places.path)
     changed = _repainted(record, line)
     text = captions.read_caption(captions.caption_path(record.picture.path))
-    older = [from_line(old, places.path) for old in journal.older.get(record.key, ())]
+    older = [from_line(old, places.path) for old in journal.before(key)]
     if text is None or any(captions.says_the_same(text, old) for old in older):
         captions.write_caption(record)
     elif not captions.says_the_same(text, record):
@@ -106,10 +125,22 @@ def _take_in(journal: Journal, places: Places, line: Line) -> bool:
     return True
 
 
+def _as_it_was_left(journal: Journal, places: Places, key: str) -> bool:
+    """Say, without reading the line, that nobody touched a picture or its caption.
+
+    Every caption is read: no file system's times are fine enough to be trusted with an edit.
+    """
+    entry = journal.kept.place(key)
+    if key in journal.older or not entry.caption or places.size(entry.file) != entry.file_bytes:
+        return False
+    text = captions.read_caption(f"{places.path}{os.sep}{_stem(entry.file)}.txt")
+    return text is not None and digest(text) == entry.caption
+
+
 def _repainted(record: Record, line: Line) -> Record | None:
     """The record with its new size, where another program wrote its picture."""
     path = record.picture.path
-    if path.stat().st_size == line["bytes"]:
+    if path.stat().st_size == line.get("bytes"):
         return None
     try:
         size = decode(path).size

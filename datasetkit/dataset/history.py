@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -11,13 +12,13 @@ from datasetkit.dataset.lines import Line, Log, read, refuse_paths
 
 def entries(memory: Path) -> list[Line]:
     """All lines of the history, undone steps and undos included."""
-    return read(memory / "history.jsonl")[0]
+    return read(memory / "history.jsonl")
 
 
 def append(memory: Path, line: Line) -> None:
     """Add a line, with the time, unless a killed run added it already."""
     log = Log(memory / "history.jsonl")
-    if not any(entry["step"] == line["step"] for entry in log.lines):
+    if not any(entry["step"] == line["step"] for _, _, entry in log):
         log.append(line | {"when": now()})
     log.close()
 
@@ -52,12 +53,11 @@ def before_log(memory: Path, step: int) -> Path:
     return undo_folder(memory, step) / "before.jsonl"
 
 
-def before(memory: Path, step: int) -> list[Line]:
+def before(memory: Path, step: int) -> Iterator[Line]:
     """What a step's keys were before it: ``key``, ``file``, and ``before``, a line or None."""
-    found = read(before_log(memory, step))[0]
-    for entry in found:
+    for _, _, entry in Log(before_log(memory, step), write=False):
         refuse_paths(entry["key"], entry["file"], (entry["before"] or entry)["file"])
-    return found
+        yield entry
 
 
 def now() -> str:

@@ -1,9 +1,14 @@
 """What a dataset knows of each key, kept or left out, in two logs of which the later step wins."""
 
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 
-from datasetkit.dataset.lines import Line, Log, read, refuse_paths, rewrite
+from datasetkit.dataset.captions import caption_of
+from datasetkit.dataset.index import Entry, Index, digest
+from datasetkit.dataset.lines import Line, Log, refuse_paths
+from datasetkit.dataset.posts import Posts, marks
 from datasetkit.errors import DatasetError
 from datasetkit.names import same_file
 
@@ -15,99 +20,155 @@ class Journal:
     """
 
     def __init__(self, memory: Path, *, write: bool) -> None:
-        self._paths = {"kept": memory / "records.jsonl", "rejected": memory / "rejects.jsonl"}
-        self.kept: dict[str, Line] = {}
-        self.rejected: dict[str, Line] = {}
-        self.older: dict[str, list[Line]] = {}  # of kept keys, since the last compaction
-        self.cut: list[Line] = []  # rejects whose files a killed run may not have moved
-        self.forms: dict[str, str] = {}  # every known key by the form that tells files apart
-        self.mended = False
-        self._logs: dict[str, Log] = {}
-        if write:
-            self._logs = {name: Log(path) for name, path in self._paths.items()}
-            self.mended = any(log.torn for log in self._logs.values())
-        lines = {
-            name: self._logs[name].lines if write else read(path)[0]
-            for name, path in self._paths.items()
-        }
-        self._load(lines["kept"], lines["rejected"])
-        everything = [*self.kept.values(), *self.rejected.values()]
-        self.forms = {same_file(line["key"]): line["key"] for line in everything}
-        self._next_place = 1 + max((line["place"] for line in everything), default=-1)
+        self.kept = Index(Log(memory / "records.jsonl", write=write))
+        self.rejected = Index(Log(memory / "rejects.jsonl", write=write))
+        self.older: dict[str, tuple[bytes, ...]] = {}  # of kept keys, since the last compaction
+        self.mended = write and (self.kept.log.torn or self.rejected.log.torn)
+        self._cut: list[tuple[str, bytes]] = []  # rejects whose files may not have been moved
+        self._forms: dict[str, str] = {}  # keys by the form that tells files apart, if another
+        self._posts: Posts | None = None
+        self._next_place = 0
+        self._loose = False  # whether the logs hold more than a line a key
+        self._write = write
+        try:
+            self._load()
+        except (LookupError, TypeError, ValueError, AttributeError, struct.error) as error:
+            message = f"{memory}: a line lacks {error}; is it of another program?"
+            raise DatasetError(message) from error
 
     def __contains__(self, key: object) -> bool:
         return key in self.kept or key in self.rejected
 
+    @property
+    def posts(self) -> Posts:
+        """Which keys may be of a post or a file, kept or left out; made when first asked for."""
+        if self._posts is None:
+            self._posts = Posts(chain(self.kept.entries(), self.rejected.entries()))
+        return self._posts
+
+    def like(self, key: str) -> str | None:
+        """The known key whose files a case-insensitive disk would not tell from this one's."""
+        form = same_file(key)
+        return form if form in self else self._forms.get(form)
+
+    def line(self, key: str) -> Line | None:
+        """The line of a key, kept or left out."""
+        return self.kept.get(key) or self.rejected.get(key)
+
+    def before(self, key: str) -> list[Line]:
+        """The lines that a kept key had since the last compaction, the oldest first."""
+        return [self.kept.read(key, packed) for packed in self.older.get(key, ())]
+
+    def cut_short(self) -> Iterator[Line]:
+        """The rejects whose files a killed run may not have moved."""
+        return (self.rejected.read(key, packed) for key, packed in self._cut)
+
     def keep(self, line: Line) -> None:
         """Commit a record: new, changed, or taken back from the rejects."""
         line = self._placed(line)
-        self._logs["kept"].append(line)
-        self._remember(line)
-        self.rejected.pop(line["key"], None)
+        entry = _entry(line, *self.kept.log.append(line))
+        self._remember(line["key"], entry)
+        self.rejected.drop(line["key"])
+        self._note(line["key"], entry)
 
     def reject(self, line: Line) -> None:
         """Commit that a record is left out."""
         line = self._placed(line)
-        self._logs["rejected"].append(line)
-        self.rejected[line["key"]] = line
-        self.kept.pop(line["key"], None)
+        entry = _entry(line, *self.rejected.log.append(line))
+        self.rejected.put(line["key"], entry)
+        self.kept.drop(line["key"])
+        self._note(line["key"], entry)
 
     def forget(self, keys: Iterable[str]) -> None:
         """Let keys go without a trace once the journal is compacted."""
         for key in keys:
-            self.kept.pop(key, None)
-            self.rejected.pop(key, None)
-            self.forms.pop(same_file(key), None)
+            self.kept.drop(key)
+            self.rejected.drop(key)
+            self._forms.pop(same_file(key), None)
+            self._loose = True
 
     def compact(self) -> None:
         """Rewrite both logs with one line a key, in the order of their places."""
-        self.close()
-        for name, lines in (("kept", self.kept), ("rejected", self.rejected)):
-            for line in lines.values():
-                line.pop("staged", None)
-            rewrite(self._paths[name], in_place_order(lines))
+        if self._loose:
+            for index in (self.kept, self.rejected):  # what one lacks the other must hold
+                index.log.sync()
+            for index in (self.kept, self.rejected):
+                index.rewrite()
+        self._loose = False
         self.older.clear()
-        self.cut.clear()
-        self._logs = {name: Log(path) for name, path in self._paths.items()}
+        self._cut.clear()
 
     def close(self) -> None:
         """Bring both logs to the disk."""
-        for log in self._logs.values():
-            log.close()
+        for index in (self.kept, self.rejected):
+            index.log.close()
 
     def _placed(self, line: Line) -> Line:
-        known = self.kept.get(line["key"]) or self.rejected.get(line["key"])
+        known = self.kept.entry(line["key"]) or self.rejected.entry(line["key"])
         if known:
-            return line | {"place": known["place"]}
-        self.forms[same_file(line["key"])] = line["key"]
+            return line | {"place": known.place}
+        self._name(line["key"])
         self._next_place += 1
         return line | {"place": self._next_place - 1}
 
-    def _remember(self, line: Line) -> None:
-        before = self.kept.get(line["key"])
+    def _name(self, key: str) -> None:
+        form = same_file(key)
+        if form != key:
+            self._forms[form] = key
+
+    def _note(self, key: str, entry: Entry) -> None:
+        self._loose = True
+        if self._posts is not None:
+            self._posts.add(key, entry.marks)
+
+    def _remember(self, key: str, entry: Entry) -> None:
+        before = self.kept.packed(key)
         if before:
-            self.older.setdefault(line["key"], []).append(before)
-        self.kept[line["key"]] = line
+            self.older[key] = (*self.older.get(key, ()), before)
+        self.kept.put(key, entry)
 
-    def _load(self, kept: list[Line], rejected: list[Line]) -> None:
-        try:
-            for line in [*kept, *rejected]:
-                refuse_paths(line["key"], line["file"], line.get("staged", "-"))
-            for line in kept:
-                self._remember(line)
-            for line in rejected:
-                standing = self.kept.get(line["key"])
-                if standing is None or standing["step"] <= line["step"]:
-                    if standing is not None or "staged" in line:
-                        self.cut.append(line)
-                    self.rejected[line["key"]] = line
-                    self.kept.pop(line["key"], None)
-        except (KeyError, TypeError) as error:
-            folder = self._paths["kept"].parent
-            message = f"{folder}: a line lacks {error}; is it of another program?"
-            raise DatasetError(message) from error
+    def _load(self) -> None:
+        for start, size, line in self.kept.log:
+            refuse_paths(line["key"], line["file"], line.get("staged", "-"))
+            entry = _entry(line, start, size)
+            if self._write:  # a reader does not look for edits
+                tags = line["tags"]
+                written = caption_of([tag[0] for tag in tags], [tag[1] for tag in tags])
+                entry = entry._replace(caption=digest(written))
+            self._loose |= entry.staged or line["key"] in self.kept
+            self._remember(line["key"], entry)
+            self._learn(line["key"], entry)
+        for start, size, line in self.rejected.log:
+            refuse_paths(line["key"], line["file"], line.get("staged", "-"))
+            key, entry = line["key"], _entry(line, start, size)
+            standing = self.kept.entry(key)
+            self._loose |= entry.staged or key in self
+            if standing is None or standing.step <= entry.step:
+                self.rejected.put(key, entry)
+                if standing is not None or entry.staged:
+                    self._cut.append((key, entry.pack(key)))
+                self.kept.drop(key)
+            self._learn(key, entry)
+
+    def _learn(self, key: str, entry: Entry) -> None:
+        self._name(key)
+        self._next_place = max(self._next_place, entry.place + 1)
 
 
-def in_place_order(lines: dict[str, Line]) -> list[Line]:
-    """The lines in the order in which their pictures came."""
-    return sorted(lines.values(), key=lambda line: int(line["place"]))
+def in_place_order(lines: Index) -> Iterator[Line]:
+    """The lines in the order in which their pictures came, each read when its turn comes."""
+    return (lines[key] for key in lines.in_order() if key in lines)
+
+
+def _entry(line: Line, start: int, size: int) -> Entry:
+    return Entry(
+        place=int(line["place"]),
+        start=start,
+        size=size,
+        step=line["step"],
+        file_bytes=line.get("bytes", -1),
+        caption=0,
+        staged="staged" in line,
+        marks=marks(line),
+        file=line["file"],
+    )

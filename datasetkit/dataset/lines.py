@@ -2,6 +2,9 @@
 
 import json
 import os
+import shutil
+import tempfile
+import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,64 +13,105 @@ from datasetkit.errors import DatasetError
 
 Line = dict[str, Any]
 
+BLOCK = 1024 * 1024  # bytes that are read at once where a whole file is
+BINARY = getattr(os, "O_BINARY", 0)  # Windows would make other line ends of ours
+_OPEN_FILES_STAY = os.name == "nt"  # a file that is open cannot be replaced there
+
+DRAFT = ".dsk-part"
+
 
 def dump(line: Line) -> bytes:
     """Write one object as a line of UTF-8."""
     return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
-def read(path: Path) -> tuple[list[Line], int]:
-    """Return the lines of a file and how many bytes of it are whole.
-
-    A last line without its end (a write that was cut) is left out of both; damage anywhere else
-    raises DatasetError, since it is not ours and nothing should be guessed.
-    """
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return [], 0
-    whole = data.rfind(b"\n") + 1
-    return list(_parse(data[:whole], path)), whole
-
-
-def _parse(data: bytes, path: Path) -> Iterator[Line]:
-    for number, text in enumerate(data.splitlines(), 1):
-        try:
-            line = json.loads(text)
-        except ValueError as error:
-            message = f"{path}, line {number} is damaged ({error}); mend or remove it"
-            raise DatasetError(message) from error
-        yield line
+def read(path: Path) -> list[Line]:
+    """Return the lines of a small file, none if there is no such file."""
+    return [line for _, _, line in Log(path, write=False)]
 
 
 def refuse_paths(*names: str) -> None:
     """Raise DatasetError for a file name that leads elsewhere: a dataset may come from anyone."""
     for name in names:
-        if not name or name in {".", ".."} or set(name) & set("/\\\0"):
+        if not name or name in {".", ".."} or "/" in name or "\\" in name or "\0" in name:
             raise DatasetError(f"the log names a file outside the dataset: {name!r}")
 
 
 class Log:
-    """A file of lines open for appending; a torn end is cut off when it is opened."""
+    """A file of lines, read where one asks and added to at its end.
 
-    def __init__(self, path: Path) -> None:
-        lines, whole = read(path)
-        self.lines = lines
-        self.torn = path.exists() and path.stat().st_size > whole
-        self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644)
-        os.ftruncate(self._file, whole)
-        os.lseek(self._file, 0, os.SEEK_END)
+    Opened to be written, a torn end (a write that was cut) is cut off. Opened to be read, it is
+    the file as it was then, whatever a writer puts in its place. May be read from any thread.
+    """
 
-    def append(self, line: Line) -> None:
-        """Add a line whole; where the disk fails in the middle, what was written is taken back."""
-        data = dump(line)
-        start = os.lseek(self._file, 0, os.SEEK_CUR)
-        try:
-            while data:
-                data = data[os.write(self._file, data) :]
-        except OSError:
-            os.ftruncate(self._file, start)
-            raise
+    def __init__(self, path: Path, *, write: bool = True) -> None:
+        self.path = path
+        self._one = threading.Lock()  # one offset serves all; Windows has no pread
+        self._file = -1
+        if write:
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | BINARY, 0o644)
+        else:
+            self._file = _held(path)
+        size = os.fstat(self._file).st_size if self._file >= 0 else 0
+        self._end = self._whole(size)
+        self.torn = self._end < size
+        if write and self.torn:
+            os.ftruncate(self._file, self._end)
+
+    def __iter__(self) -> Iterator[tuple[int, int, Line]]:
+        """The whole lines, each with where it begins and how many bytes it has.
+
+        Damage anywhere but at the end raises DatasetError, since it is not ours and nothing
+        should be guessed.
+        """
+        number = start = 0
+        rest = b""
+        for at in range(0, self._end, BLOCK):
+            *texts, rest = (rest + self.raw(at, min(BLOCK, self._end - at))).split(b"\n")
+            for text in texts:
+                number += 1
+                try:
+                    line = json.loads(text)
+                except ValueError as error:
+                    message = f"{self.path}, line {number} is damaged ({error}); mend or remove it"
+                    raise DatasetError(message) from error
+                yield start, len(text) + 1, line
+                start += len(text) + 1
+
+    def line(self, start: int, size: int) -> Line:
+        """The line that stands somewhere; raises ValueError if there is none."""
+        found = json.loads(self.raw(start, size))
+        if not isinstance(found, dict):
+            raise ValueError("not an object")
+        return found
+
+    def raw(self, start: int, size: int) -> bytes:
+        """The bytes that stand somewhere in the file; a closed one is opened again to be read."""
+        with self._one:
+            if self._file < 0:
+                self._file = _held(self.path)
+            if self._file < 0:
+                raise DatasetError(f"{self.path} is gone; open the dataset again")
+            os.lseek(self._file, start, os.SEEK_SET)
+            return os.read(self._file, size)
+
+    def append(self, line: Line) -> tuple[int, int]:
+        """Add a line whole, and say where it begins and how many bytes it has.
+
+        Where the disk fails in the middle, what was written is taken back.
+        """
+        data = whole = dump(line)
+        start = self._end
+        with self._one:
+            os.lseek(self._file, start, os.SEEK_SET)
+            try:
+                while data:
+                    data = data[os.write(self._file, data) :]
+            except OSError:
+                os.ftruncate(self._file, start)
+                raise
+        self._end = start + len(whole)
+        return start, len(whole)
 
     def sync(self) -> None:
         """Bring what was appended to the disk."""
@@ -77,29 +121,68 @@ class Log:
         """Bring what was appended to the disk and let the file go."""
         if self._file >= 0:
             os.fsync(self._file)
+            self._let_go()
+
+    def __del__(self) -> None:
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._file >= 0:
             os.close(self._file)
             self._file = -1
 
+    def _whole(self, size: int) -> int:
+        """How many bytes there are up to the end of the last whole line."""
+        while size:
+            start = max(0, size - BLOCK)
+            found = self.raw(start, size - start).rfind(b"\n")
+            if found >= 0:
+                return start + found + 1
+            size = start
+        return 0
 
-def rewrite(path: Path, lines: Iterable[Line]) -> None:
-    """Replace a file of lines as one act: a reader sees the old file or the new one."""
-    write_file(path, b"".join(dump(line) for line in lines))
+
+def _held(path: Path) -> int:
+    """Open a file to be read for as long as one likes, without being in a writer's way.
+
+    Returns its descriptor, -1 if there is no such file. Where an open file cannot be replaced, it
+    is a copy that goes with the descriptor.
+    """
+    try:
+        if not _OPEN_FILES_STAY:
+            return os.open(path, os.O_RDONLY | BINARY)
+        with path.open("rb") as file, tempfile.TemporaryFile() as copy:
+            shutil.copyfileobj(file, copy, BLOCK)
+            copy.flush()
+            return os.dup(copy.fileno())
+    except FileNotFoundError:
+        return -1
 
 
 def drafts(folder: Path) -> Iterator[Path]:
-    """The files that :func:`write_file` had begun in a folder when its process was killed."""
-    return folder.glob(".*.dsk-part")
+    """The files that :func:`rewrite` had begun in a folder when its process was killed."""
+    try:
+        with os.scandir(folder) as entries:
+            names = [e.name for e in entries if e.name[0] == "." and e.name.endswith(DRAFT)]
+    except FileNotFoundError:
+        return
+    yield from (folder / name for name in names)
 
 
 def write_file(path: Path, data: bytes) -> None:
     """Write a file beside its name, bring it to the disk, and put it in place by rename."""
-    draft = path.with_name(f".{path.name}.{os.getpid()}.dsk-part")
+    rewrite(path, (data,))
+
+
+def rewrite(path: Path, parts: Iterable[bytes]) -> None:
+    """Replace a file, part by part, as one act: a reader sees the old file or the new one."""
+    draft = path.with_name(f".{path.name}.{os.getpid()}{DRAFT}")
     try:
         with draft.open("wb") as file:
-            file.write(data)
+            file.writelines(parts)
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
-    except OSError:
+    except BaseException:
         draft.unlink(missing_ok=True)
         raise

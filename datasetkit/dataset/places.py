@@ -38,6 +38,36 @@ class Places:
         """Pictures as they came, kept the first time their pixels change."""
         return self.memory / "originals"
 
+    def size(self, name: str) -> int | None:
+        """How many bytes a file has that people see, None if it is not there."""
+        path = f"{self.path}{os.sep}{name}"
+        try:
+            return os.stat(path).st_size
+        except OSError:
+            return Path(path).stat().st_size if Path(path).exists() else None
+
+    @property
+    def parts(self) -> Path:
+        """Downloads that are under way, or were broken off and may be gone on with."""
+        return self.memory / "parts"
+
+    def part(self, name: str) -> Path:
+        """Where the download of a file lies until it is whole."""
+        self.parts.mkdir(exist_ok=True)
+        return self.parts / f"{name}.part"
+
+    def clear_parts(self) -> None:
+        """Forget the downloads that nobody will go on with."""
+        shutil.rmtree(self.parts, ignore_errors=True)
+
+    def quarantine(self, part: Path) -> Path:
+        """Keep a file that is not what its site lists, so that a person can look at it."""
+        folder = self.memory / "quarantine"
+        folder.mkdir(exist_ok=True)
+        target = folder / part.name.removesuffix(".part")
+        os.replace(part, target)
+        return target
+
     def make(self) -> None:
         """Make the folders that are missing."""
         for folder in (self.workshop, self.rejected, self.originals):

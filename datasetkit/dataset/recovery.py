@@ -17,15 +17,16 @@ def recover(journal: Journal, places: Places) -> list[str]:
     Returns what a person should be told.
     """
     notes = ["the last line of the log was cut by a crash; it was mended"] * journal.mended
-    for key, line in journal.kept.items():
-        if "staged" in line or key in journal.older:
-            notes += places.settle(line, journal.older.get(key, ()))
-    for line in journal.cut:
+    for key, entry in journal.kept.entries():
+        if entry.staged or key in journal.older:
+            notes += places.settle(journal.kept[key], journal.before(key))
+    for line in journal.cut_short():
         places.shelve(line)
     step = history.open_step(places.memory)
     if step:
-        for entry in history.before(places.memory, step["step"]):
-            _roll_back(journal, places, entry, history.undo_folder(places.memory, step["step"]))
+        saved = history.undo_folder(places.memory, step["step"])
+        for change in history.before(places.memory, step["step"]):
+            _roll_back(journal, places, change, saved)
     for draft in [*places.workshop.iterdir(), *drafts(places.path), *drafts(places.memory)]:
         draft.unlink()
     return notes

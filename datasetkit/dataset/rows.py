@@ -1,12 +1,15 @@
 """A record as a line of records.jsonl, and back."""
 
 import dataclasses
+import functools
 from pathlib import Path
 from typing import Any
 
 from datasetkit.dataset.lines import Line
 from datasetkit.pixels import Picture
 from datasetkit.record import Origin, Record, Tag
+
+_ORIGIN = {item.name: item.default for item in dataclasses.fields(Origin)}
 
 
 def to_line(record: Record) -> Line:
@@ -17,15 +20,11 @@ def to_line(record: Record) -> Line:
         "size": list(record.picture.size),
         "tags": [[tag.name, tag.kind, list(tag.by), tag.score] for tag in record.tags],
     }
-    origin = {
-        item.name: getattr(record.origin, item.name)
-        for item in dataclasses.fields(Origin)
-        if getattr(record.origin, item.name) != item.default
-    }
     optional: dict[str, Any] = {
-        "origin": origin,
+        "origin": _origin_line(record.origin),
         "facts": dict(record.facts),
         "removed": sorted(record.removed),
+        "also": [_origin_line(origin) for origin in record.also],
     }
     return line | {key: value for key, value in optional.items() if value}
 
@@ -36,8 +35,19 @@ def from_line(line: Line, folder: Path) -> Record:
     return Record(
         key=line["key"],
         picture=Picture(folder / line["file"], (width, height)),
-        tags=tuple(Tag(name, kind, tuple(by), score) for name, kind, by, score in line["tags"]),
+        tags=tuple(_tag(name, kind, tuple(by), score) for name, kind, by, score in line["tags"]),
         origin=Origin(**line.get("origin", {})),
         facts=line.get("facts", {}),
         removed=frozenset(line.get("removed", ())),
+        also=tuple(Origin(**origin) for origin in line.get("also", ())),
     )
+
+
+@functools.lru_cache(maxsize=16_384)
+def _tag(name: str, kind: str, by: tuple[str, ...], score: float) -> Tag:
+    """One object for all that say the same: a few thousand tags make up most of a dataset."""
+    return Tag(name, kind, by, score)
+
+
+def _origin_line(origin: Origin) -> Line:
+    return {name: value for name in _ORIGIN if (value := getattr(origin, name)) != _ORIGIN[name]}

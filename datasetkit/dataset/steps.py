@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -42,7 +43,7 @@ class Step:
         self._folder = history.undo_folder(self.memory, self.number)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._before = Log(history.before_log(self.memory, self.number))
-        self._seen = {line["key"] for line in self._before.lines}
+        self._seen = {line["key"] for _, _, line in self._before}
         self._originals = {path.stem for path in self.dataset.places.originals.iterdir()}
         marker = {"step": self.number, "stages": self.calls}
         write_file(history.open_marker(self.memory), json.dumps(marker).encode())
@@ -62,8 +63,8 @@ class Step:
     def put(self, record: Record, staged: Path | None = None) -> Record:
         """Add or change a record, so that it can be taken back."""
         self.announce([(record, staged)])
-        line = self.dataset.journal.kept.get(record.key)
-        if line and not (self.dataset.path / line["file"]).exists():  # deleted while we worked
+        entry = self.dataset.journal.kept.entry(record.key)
+        if entry and self.dataset.places.size(entry.file) is None:  # deleted while we worked
             self.dataset.reject(record, self.number, HAND, "removed by hand")
             return record
         return self.dataset.put(record, self.number, staged)
@@ -114,16 +115,16 @@ def undo(dataset: Dataset) -> Line:
     last = steps[-1]
     folder = history.undo_folder(dataset.memory, last["step"])
     number = history.next_number(dataset.memory)
-    entries = history.before(dataset.memory, last["step"])
-    brought = [entry for entry in entries if entry["before"] is None]
-    for entry in entries:
+    changes = partial(history.before, dataset.memory, last["step"])
+    brought = [(entry["key"], entry["file"]) for entry in changes() if entry["before"] is None]
+    for entry in changes():
         if entry["before"] is not None:
             _take_back(dataset, entry, folder, number)
     # Forget first, move then: killed in between, the files are strangers that a second undo moves.
-    dataset.journal.forget(entry["key"] for entry in brought)
+    dataset.journal.forget(key for key, _ in brought)
     dataset.journal.compact()
-    for entry in brought:
-        _set_aside(dataset, entry["file"], dataset.memory / "undone" / folder.name)
+    for _, file in brought:
+        _set_aside(dataset, file, dataset.memory / "undone" / folder.name)
     (dataset.memory / "marks.json").unlink(missing_ok=True)
     history.append(dataset.memory, {"step": number, "undo": last["step"]})
     shutil.rmtree(folder)
@@ -145,12 +146,12 @@ def close_unfinished(dataset: Dataset, unfinished: Line) -> None:
 
 def _finish(dataset: Dataset, number: int, calls: Sequence[Call], extra: Line) -> None:
     folder = history.undo_folder(dataset.memory, number)
-    entries = history.before(dataset.memory, number)
-    keys = {entry["key"]: entry["before"] for entry in entries}
+    changes = history.before(dataset.memory, number)
+    keys = {entry["key"]: entry["before"] is None for entry in changes}
     kept = dataset.journal.kept
     counts = {
-        "added": sum(before is None and key in kept for key, before in keys.items()),
-        "changed": sum(bool(before) and key in kept for key, before in keys.items()),
+        "added": sum(new and key in kept for key, new in keys.items()),
+        "changed": sum(not new and key in kept for key, new in keys.items()),
         "rejected": sum(key in dataset.journal.rejected for key in keys),
     }
     if keys:

@@ -36,7 +36,11 @@ class Said:
 
 @dataclass
 class Outcome:
-    """What a stage did, counted; ``rejected`` and ``passed_over`` by reason."""
+    """What a stage did, counted; ``rejected`` and ``passed_over`` by reason.
+
+    Of a source that was only surveyed ``bytes`` is the size of the ``sized`` files that tell
+    theirs, and ``tags`` holds how many pictures bear each (kind, name).
+    """
 
     stage: str
     added: int = 0
@@ -48,6 +52,9 @@ class Outcome:
     outputs: list[Path] = field(default_factory=list)
     written: int = 0  # of the outputs, those that are new
     already_done: bool = False
+    bytes: int = 0
+    sized: int = 0
+    tags: Counter[tuple[str, str]] = field(default_factory=Counter)
 
     @property
     def idle(self) -> bool:

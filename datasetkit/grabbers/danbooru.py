@@ -5,10 +5,13 @@ wildcards, ``order:``) and any number of free ones; numbered pages end at 1000, 
 but they order by id; an unknown order is silently newest first.
 """
 
-from collections.abc import Mapping
+import base64
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from datasetkit.errors import SiteError
+from datasetkit.errors import SiteError, UsageError
+from datasetkit.grabbers.family import Ask, Credentials, Family, Place, Request, TagFact
 from datasetkit.grabbers.posts import (
     Page,
     Post,
@@ -20,73 +23,184 @@ from datasetkit.grabbers.posts import (
     whole,
 )
 from datasetkit.grabbers.query import Plan, Query
-from datasetkit.grabbers.sites import Site
+from datasetkit.grabbers.site import Site
 from datasetkit.record import Origin, Tag
 from datasetkit.tags import from_caption
 
 if TYPE_CHECKING:
-    from datasetkit.web import Answer
+    from datasetkit.web import Answer, Keys
 
-PATH = "/posts.json"
 KINDS = ("general", "artist", "character", "copyright", "meta")
 CATEGORIES = {0: "general", 1: "artist", 3: "copyright", 4: "character", 5: "meta"}
-TERM_LIMIT = 2  # of anonymous and ordinary accounts; higher ones are not told apart
-ORDERS = {
-    "": "",
-    "id_asc": "order:id",
-    "score": "order:score",
-    "score_asc": "order:score_asc",
-    "favcount": "order:favcount",
-    "random": "order:random",
-}
+GOLD = 30  # levels of accounts: Gold searches for six terms, those above it for any number
+MANY = 100
 
 
-def plan(query: Query, letters: str, site: Site, counts: Mapping[str, int]) -> Plan:
-    """Spend the two counted terms on the order and the rarest tags; the rest is filtered here."""
-    room = TERM_LIMIT
-    counted = [order] if (order := ORDERS[query.order]) else []
-    room -= len(counted)
-    rarest = sorted(query.terms, key=lambda term: counts.get(term, 1 << 60))
-    chosen = set(rarest[:room])
-    sent_terms = [term for term in query.terms if term in chosen]
-    sent_nots = query.nots[: max(0, room - len(chosen))]
-    terms = tuple(term for term in query.terms if term not in chosen)
-    free = [f"rating:{','.join(site.ratings[letter] for letter in letters)}", "-status:deleted"]
-    free += [f"{bound.key}:{bound.raw}" for bound in query.bounds]
-    free += [f"filetype:{','.join(query.filetypes)}"] if query.filetypes else []
-    free += [f"-filetype:{name}" for name in query.not_filetypes]
-    free += [f"md5:{query.md5}"] if query.md5 else []
-    nots = [f"-{term}" for term in query.nots]
-    sent = " ".join([*sent_terms, *nots[: len(sent_nots)], *counted, *free])
-    return Plan(sent, terms, (*terms, *nots[len(sent_nots) :]), newest_first=not counted)
+class Danbooru(Family):
+    """Danbooru, safebooru.donmai.us, aibooru and their like."""
+
+    orders = MappingProxyType(
+        {
+            "": "",
+            "id_asc": "order:id",
+            "score": "order:score",
+            "score_asc": "order:score_asc",
+            "favcount": "order:favcount",
+            "random": "order:random",
+        }
+    )
+    wants = ("LOGIN", "USER_ID", "API_KEY")
+    by_id = True
+    batch = 100
+
+    def keys(self, own: Credentials) -> "Keys":
+        """HTTP Basic, which keeps the key out of every address."""
+        return basic(own)
+
+    def user(self, own: Credentials) -> str:
+        """The account's number, as its keepers ask for."""
+        return f"danbooru user #{own.user_id}" if own.user_id else ""
+
+    def terms(self, ask: Ask, site: Site, own: Credentials) -> int:
+        """Two, six with a Gold account, and any number above that."""
+        if not own.api_key:
+            return site.terms
+        answer = ask(Request("/profile.json"))
+        found = read_json(answer.body, site.name) if answer.status == 200 else {}
+        level = (whole(found.get("level")) or 0) if isinstance(found, dict) else 0
+        return MANY if level > GOLD else 6 if level == GOLD else site.terms
+
+    def plan(self, query: Query, letters: str, site: Site, counts: Mapping[str, int]) -> Plan:
+        """Spend the counted terms on the order and the rarest tags; the rest is filtered here."""
+        room = site.terms or MANY
+        order = self.orders[query.order]
+        room -= bool(order)
+        either = query.either if len(query.either) <= room - bool(query.terms) else ()
+        if query.either and not (either or query.terms):
+            raise UsageError(
+                f"{site.name} takes {room} terms of either one or the other here; name a tag "
+                "that all pictures have, or fewer of them"
+            )
+        room -= len(either)
+        rarest = sorted(query.terms, key=lambda term: counts.get(term, 1 << 60))
+        chosen = set(rarest[:room])
+        room -= len(chosen)
+        nots = [f"-{term}" for term in query.nots]
+        unsent = [term for term in query.terms if term not in chosen]
+        free = [f"rating:{','.join(site.ratings[letter] for letter in letters)}"]
+        free += ["-status:deleted"]
+        free += [f"{bound.key}:{bound.raw}" for bound in query.bounds]
+        free += [str(query.dates)] if query.dates else []
+        free += [f"filetype:{','.join(query.filetypes)}"] if query.filetypes else []
+        free += [f"-filetype:{name}" for name in query.not_filetypes]
+        free += [f"md5:{query.md5}"] if query.md5 else []
+        sent = [term for term in query.terms if term in chosen]
+        sent += [f"~{term}" for term in either] + nots[:room] + ([order] if order else []) + free
+        here = [*unsent, *(f"~{term}" for term in query.either if not either), *nots[room:]]
+        return Plan(
+            " ".join(sent),
+            tuple(unsent),
+            tuple(here),
+            newest_first=not order,
+            by_score=query.order == "score",
+        )
+
+    def request(self, plan: Plan, site: Site, place: Place, size: int) -> Request:
+        """Numbered pages, or those below an id, which order by id and never end."""
+        below = [f"score:<={place.below}"] if place.below is not None else []
+        page = f"b{place.before}" if place.before is not None else str(place.number + 1)
+        tags = " ".join([plan.sent, *below])
+        return Request("/posts.json", {"tags": tags, "limit": size, "page": page})
+
+    def these(self, ids: Sequence[str], site: Site) -> Request:
+        """A free term takes any number of ids."""
+        tags = f"id:{','.join(ids)} status:any"
+        return Request("/posts.json", {"tags": tags, "limit": site.page})
+
+    def read(self, answer: "Answer", site: Site) -> Page:
+        """Read a page of posts; whatever else came is raised as a sentence."""
+        from datasetkit.web import explain
+
+        body = answer.body.strip()
+        if answer.status != 200:
+            raise SiteError(_sentence(answer.status, body, site) or explain(answer, site.name))
+        if body.startswith(b"<"):
+            root = read_xml(body, site.name)
+            rows: list[Any] = [row_of(row) for row in root] if root.tag == "posts" else [None]
+        else:
+            found = read_json(body, site.name)
+            if isinstance(found, dict) and found.get("success") is False:
+                raise SiteError(_sentence(200, body, site))
+            rows = found if isinstance(found, list) else [found]
+        if not all(isinstance(row, dict) for row in rows):
+            raise SiteError(f"{site.name}: the answer holds no posts")
+        return Page(tuple(_post(row, site) for row in rows))
+
+    def named(self, ask: Ask, site: Site, name: str) -> TagFact | None:
+        """Look a tag up, then an alias of that name."""
+        return named(ask, site, name, CATEGORIES)
+
+    def like(self, ask: Ask, site: Site, start: str) -> list[TagFact]:
+        """Find tags that begin so, the most used first."""
+        return like(ask, site, start, CATEGORIES)
 
 
-def params(
-    plan: Plan, site: Site, number: int, before: int | None, size: int
-) -> dict[str, str | int]:
-    """What is asked for page ``number`` (from 0) of the posts, or those before an id."""
-    page = f"b{before}" if before is not None else str(number + 1)
-    return {"tags": plan.sent, "limit": size, "page": page}
+def basic(own: Credentials) -> "Keys":
+    """A login and key as HTTP Basic sends them, for this family and e621's."""
+    from datasetkit.web import Keys
+
+    if not own.api_key:
+        return Keys()
+    packed = base64.b64encode(f"{own.login}:{own.api_key}".encode()).decode()
+    return Keys({}, {"Authorization": f"Basic {packed}"}, own.api_key)
 
 
-def read(answer: "Answer", site: Site) -> Page:
-    """Read a page of posts; whatever else came is raised as a sentence."""
-    from datasetkit.web import explain
+def named(ask: Ask, site: Site, name: str, kinds: Mapping[int, str]) -> TagFact | None:
+    """Look a tag up by its name, or the one that it is an alias of; e621 answers alike."""
+    found = _facts(ask, site, {"search[name]": name, "limit": 1}, kinds)
+    if found and found[0].count:
+        return found[0]
+    asked: dict[str, str | int] = {"search[antecedent_name]": name, "limit": 1}
+    asked["search[status]"] = "active"
+    aliases = _rows(ask(Request("/tag_aliases.json", asked)), site)
+    meant = str(aliases[0].get("consequent_name") or "") if aliases else ""
+    if not meant:
+        return found[0] if found else None
+    meanings = _facts(ask, site, {"search[name]": meant, "limit": 1}, kinds)
+    return meanings[0] if meanings else TagFact(meant, "general", 0)
 
-    body = answer.body.strip()
+
+def like(ask: Ask, site: Site, start: str, kinds: Mapping[int, str]) -> list[TagFact]:
+    """Find tags that begin so, the most used first; e621 answers alike."""
+    asked: dict[str, str | int] = {"search[name_matches]": f"{start}*", "limit": 8}
+    found = _facts(ask, site, asked | {"search[order]": "count"}, kinds)
+    return sorted((tag for tag in found if tag.count), key=lambda tag: -(tag.count or 0))
+
+
+def _facts(
+    ask: Ask, site: Site, asked: Mapping[str, str | int], kinds: Mapping[int, str]
+) -> list[TagFact]:
+    rows = _rows(ask(Request("/tags.json", asked)), site)
+    return [
+        TagFact(
+            str(row.get("name") or ""),
+            kinds.get(whole(row.get("category")) or 0, "general"),
+            whole(row.get("post_count")) or 0,
+        )
+        for row in rows
+    ]
+
+
+def _rows(answer: "Answer", site: Site) -> list[dict[str, Any]]:
+    """The rows of an answer about tags, some servers of which say {"tags": []} for none."""
     if answer.status != 200:
-        raise SiteError(_sentence(answer.status, body, site) or explain(answer, site.name))
-    if body.startswith(b"<"):
-        root = read_xml(body, site.name)
-        rows: list[Any] = [row_of(element) for element in root] if root.tag == "posts" else [None]
-    else:
-        found = read_json(body, site.name)
-        if isinstance(found, dict) and found.get("success") is False:
-            raise SiteError(_sentence(200, body, site))
-        rows = found if isinstance(found, list) else [found]
-    if not all(isinstance(row, dict) for row in rows):
-        raise SiteError(f"{site.name}: the answer holds no posts")
-    return Page(tuple(_post(row, site) for row in rows))
+        raise SiteError(f"{site.name} answers {answer.status}")
+    rows = read_json(answer.body, site.name)
+    if isinstance(rows, dict) and not any(rows.values()):
+        return []
+    if not isinstance(rows, list):
+        raise SiteError(f"{site.name} tells nothing of its tags")
+    return [row for row in rows if isinstance(row, dict)]
 
 
 def _post(row: Mapping[str, Any], site: Site) -> Post:
@@ -101,6 +215,14 @@ def _post(row: Mapping[str, Any], site: Site) -> Post:
         if (name := from_caption(raw))
     }
     url = str(row.get("file_url") or "")
+    asset = row.get("media_asset")
+    variants = asset.get("variants") if isinstance(asset, dict) else None
+    urls = {
+        str(item.get("type")): str(item.get("url") or "")
+        for item in (variants if isinstance(variants, list) else ())
+        if isinstance(item, dict)
+    }
+    large = str(row.get("large_file_url") or "")
     gone = "" if url else "the site gives no file"
     if str(row.get("is_deleted")).lower() == "true":
         gone = "deleted on the site"
@@ -118,6 +240,8 @@ def _post(row: Mapping[str, Any], site: Site) -> Post:
             source=str(row.get("source") or ""),
         ),
         file_url=url,
+        large_url=large,
+        sample_url=urls.get("720x720") or large,
         ext=str(row.get("file_ext") or "").lower(),
         width=whole(row.get("image_width")) or 0,
         height=whole(row.get("image_height")) or 0,

@@ -2,32 +2,61 @@
 
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
 from datasetkit.dataset.captions import caption_path, read_caption
 from datasetkit.dataset.places import MEMORY
 from datasetkit.errors import DatasetError, PictureError, UsageError
+from datasetkit.grabbers.sidecars import (
+    FOLDER,
+    KINDS,
+    Told,
+    check_number,
+    is_there,
+    read_beside,
+    read_rating,
+    strictest,
+    typed,
+)
 from datasetkit.names import safe_stem, same_file
 from datasetkit.pixels import SUFFIXES, Picture
-from datasetkit.record import Origin, Record, Tag
+from datasetkit.record import Record, Tag
 from datasetkit.stage import Drop, Find, Known, Note, Source, opt
-from datasetkit.tags import split_caption
+from datasetkit.tags import clean_name, from_caption, is_face
 
-SITE = "folder"  # who said the tags of a caption that came with its picture
 BESIDE = {".txt", ".json", ".npz", ""}  # what lies beside pictures and is no picture itself
+
+_KINDS = KINDS | {"series": "copyright"}  # as Hydrus has it
+_BOORU = re.compile(
+    r"[^\W_]\W{0,2}_(?:[^\W_]|\()|^(?:\d\+?(?:girl|boy|other)s?|solo)$", re.IGNORECASE
+)
+_PROSE = frozenset(
+    "a an the of in on at with and or is are was were by to from for her his their its she he it"
+    " this that who while".split()
+)
+_SENTENCE_END = re.compile(r"[^\W\d_]{2,}[.;]")  # "toradora!" is a tag
+_COMMA = re.compile(r",(?!_)")  # "yes,_sir" is a tag
 
 
 @dataclass(frozen=True)
 class Folder(Source):
-    """Take in the pictures of a local folder, with the captions beside them.
+    """Take in the pictures of a local folder, with what other programs left beside them.
 
     Pictures are copied; the folder itself is never changed. Folders below it are searched too,
     but for hidden ones and other datasets; links are not followed. A picture that was taken in
     before, or that was removed from the dataset since, is passed over.
+
+    Tags come from name.txt or name.png.txt: with commas, one a line, or with spaces between as
+    imgbrd-grabber writes them (blue_eyes long_hair artist:someone). A line is such a list where
+    two words of it can only be a booru's and none is a word of prose; a sentence stays whole.
+    Metadata of gallery-dl (name.png.json, name.json) and of waifuc (.name_meta.json) tells the
+    kinds of the tags, the site, the post and the rating; a caption beside it says which of the
+    tags there are.
     """
 
     path: str = opt(..., "the folder that holds the pictures", argument=True)
@@ -52,21 +81,90 @@ class Folder(Source):
             elif suffix in SUFFIXES:
                 pictures += 1
                 try:
-                    text = read_caption(caption_path(path)) or ""
-                    record = _record(path, root, text, taken, known)
+                    told = read_all_beside(path)
+                    record = _record(path, root, told, taken, known)
                 except (DatasetError, OSError) as error:
                     yield Note(f"{path.name} is left out: {error}", warning=True)
                     yield Drop("what cannot be read", error=True)
                     continue
                 if record.key in known:
                     yield Drop("known already")
+                elif rule := told.refused():
+                    yield Drop(rule)
                 else:
+                    if told.ignored:
+                        yield Note(f"{path.name} comes in, but {told.ignored}", warning=True)
                     yield Find(record, record.picture.path.name, partial(_copy, path))
             elif suffix not in BESIDE:
                 yield Drop(f"a {suffix} file")
         if not pictures:
             readable = ", ".join(sorted(SUFFIXES))
             yield Note(f"no pictures in {self.path} (files ending in {readable})", warning=True)
+
+
+def read_all_beside(picture: Path) -> Told:
+    """Read the caption and the metadata of a picture, of which either may be missing.
+
+    Where both stand the caption says which tags there are, the metadata says the rest. Raises
+    DatasetError, naming the file, for one that cannot be read.
+    """
+    told = read_beside(picture)
+    captions = (caption_path(picture), picture.with_name(f"{picture.name}.txt"))
+    path = next(filter(is_there, captions), None)
+    text = (read_caption(path) if path else None) or ""
+    if path is None or not text.strip():
+        return told
+    words, rating = read_words(text)
+    check_number(len(words), path)
+    known = {tag.name: tag for tag in told.tags}
+    tags: dict[str, Tag] = {}
+    for word, kind in words.items():
+        name = word if word in known else clean_name(word)
+        tag = known.get(name) or Tag(word, by=(FOLDER,))
+        tags.setdefault(tag.name, replace(tag, kind=kind or tag.kind))
+    origin = replace(told.origin, rating=strictest(rating, told.origin.rating))
+    return replace(told, tags=tuple(tags.values()), origin=origin, names=(*tags, *told.names))
+
+
+def read_words(text: str) -> tuple[dict[str, str], str]:
+    """Read a caption as names with their kinds ("" where it tells none), and its rating.
+
+    A text with commas (kohya's trainers) is split there and at line ends, and taken as it
+    stands. One without is read by the line (gallery-dl's ``--write-tags``): a line is one tag
+    unless it is a list with spaces between (imgbrd-grabber's log files). That is where two words
+    or more can only be a booru's (``long_hair``, ``1girl``, ``solo``) or have a kind
+    (``artist:name``), and none is a word of prose (``the``, ``with``) or ends a sentence.
+    """
+    lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
+    names: dict[str, str] = {}
+    rating = ""
+    if _COMMA.search(text):
+        for part in (part for line in lines for part in _COMMA.split(line)):
+            names.setdefault(from_caption(_unescaped(part)), "")
+    else:
+        for part in (part for line in lines for part in _parts(line)):
+            word, kind = typed(part, _KINDS)
+            if part.strip().lower().startswith("rating:"):
+                rating = strictest(rating, read_rating(part.partition(":")[2]))
+            else:
+                names.setdefault(clean_name(_unescaped(word)), kind)
+    return {name: kind for name, kind in names.items() if name}, rating
+
+
+def _parts(line: str) -> list[str]:
+    """The tags of a line: its words where they can only be tags, else the line itself."""
+    words = line.split()
+    of_kind = sum(typed(word, _KINDS)[1] != "" for word in words)
+    sure = sum(bool(_BOORU.search(word)) or is_face(word) for word in words)
+    prose = any(word.lower() in _PROSE or _SENTENCE_END.fullmatch(word) for word in words)
+    return [line] if prose or max(sure, of_kind) < 2 else words
+
+
+def _unescaped(word: str) -> str:
+    """Take the marks from brackets as prompts have them, ``name_\\(series\\)``, not from a face."""
+    if "\\)" not in word or word.count("\\(") != word.count("\\)"):
+        return word
+    return word.replace("\\(", "(").replace("\\)", ")")
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -96,7 +194,7 @@ def _files(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: [same_file(part) for part in path.parts] + [str(path)])
 
 
-def _record(path: Path, folder: Path, text: str, taken: set[str], known: Known) -> Record:
+def _record(path: Path, folder: Path, told: Told, taken: set[str], known: Known) -> Record:
     """Describe one file; two files of one name get keys that differ, the same ones each time."""
     with path.open("rb") as file:
         md5 = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
@@ -107,10 +205,10 @@ def _record(path: Path, folder: Path, text: str, taken: set[str], known: Known) 
     elif standing:
         key = known.like(key) or key
     taken.add(same_file(key))
-    post = os.fsencode(path.relative_to(folder)).decode(errors="replace")
-    return Record(
-        key=key,
-        picture=Picture(Path(key + path.suffix.lower()), (0, 0)),
-        tags=tuple(Tag(name, by=(SITE,)) for name in split_caption(text.replace("\n", ","))),
-        origin=Origin(site=SITE, post=post, md5=md5),
-    )
+    if told.origin.post:
+        origin = replace(told.origin, md5=md5)  # the file's own: a copy may have been made smaller
+    else:
+        post = os.fsencode(path.relative_to(folder)).decode(errors="replace")
+        origin = replace(told.origin, site=FOLDER, post=post, md5=md5)
+    picture = Picture(Path(key + path.suffix.lower()), (0, 0))
+    return Record(key=key, picture=picture, tags=told.tags, origin=origin)

@@ -7,11 +7,13 @@ believed. Tags are HTML-escaped in all of them.
 
 import html
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urljoin, urlsplit
+from urllib.parse import quote, urljoin
 
-from datasetkit.errors import SiteError
+from datasetkit.errors import SiteError, UsageError
+from datasetkit.grabbers.family import Ask, Credentials, Family, Place, Request, TagFact
 from datasetkit.grabbers.posts import (
     Page,
     Post,
@@ -21,88 +23,166 @@ from datasetkit.grabbers.posts import (
     read_json,
     read_xml,
     row_of,
+    suffix_of,
     whole,
 )
 from datasetkit.grabbers.query import Plan, Query, words_here
-from datasetkit.grabbers.sites import RATINGS, Site
+from datasetkit.grabbers.site import RATINGS, Site
 from datasetkit.record import Origin, Tag
 from datasetkit.tags import clean_name
 
 if TYPE_CHECKING:
-    from datasetkit.web import Answer
+    from datasetkit.web import Answer, Keys
 
 PATH = "/index.php"
-ORDERS = {
-    "": "",
-    "id_asc": "sort:id:asc",
-    "score": "sort:score",
-    "score_asc": "sort:score:asc",
-    "random": "sort:random",
-}
+TYPES = {0: "general", 1: "artist", 3: "copyright", 4: "character", 5: "meta", 6: "deprecated"}
 TAG_INFO = {"tag": "general", "metadata": "meta"}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
-_NUMBERS = {"score", "id", "width", "height"}
 
 
-def plan(query: Query, letters: str, site: Site, counts: Mapping[str, int]) -> Plan:
-    """Send every term, the order and the ratings; file types and megapixels are filtered here."""
-    sent = [*query.terms, *(f"-{term}" for term in query.nots)]
-    sent += [order] if (order := ORDERS[query.order]) else []
-    for bound in query.bounds:
-        sent += bound.separate() if bound.key in _NUMBERS else []
-    sent += [f"md5:{query.md5}"] if query.md5 else []
-    if site.sends_rating and len(letters) == 1:
-        sent.append(f"rating:{site.ratings[letters]}")
-    elif site.sends_rating:  # there is no "either"; the others are taken away
-        sent += [
-            f"-rating:{word}" for letter, word in site.ratings.items() if letter not in letters
-        ]
-    here = [f"{bound.key}:{bound.raw}" for bound in query.bounds if bound.key not in _NUMBERS]
-    here += [f"rating:{','.join(RATINGS[x] for x in letters)}"] if not site.sends_rating else []
-    return Plan(" ".join(sent), (), words_here(query, here), newest_first=not order)
+class Gelbooru(Family):
+    """gelbooru.com, and the 0.2 forks: safebooru.org, rule34.xxx, tbib.org."""
+
+    orders = MappingProxyType(
+        {
+            "": "",
+            "id_asc": "sort:id:asc",
+            "score": "sort:score",
+            "score_asc": "sort:score:asc",
+            "random": "sort:random",
+        }
+    )
+    wants = ("USER_ID", "API_KEY")
+    tells_aliases = False
+
+    def keys(self, own: Credentials) -> "Keys":
+        """Query parameters, which join the request line as it leaves."""
+        from datasetkit.web import Keys
+
+        if not own.api_key:
+            return Keys()
+        return Keys({"api_key": own.api_key, "user_id": own.user_id}, {}, own.api_key)
+
+    def plan(self, query: Query, letters: str, site: Site, counts: Mapping[str, int]) -> Plan:
+        """Send every term, the order and the ratings; file types and dates are filtered here."""
+        either = query.either if site.answers == "json" and not site.builds_urls else ()
+        if query.either and not (either or query.terms):
+            raise UsageError(f"{site.name} cannot look for ~terms alone; name a tag that all have")
+        sent = [*query.terms, *(f"-{term}" for term in query.nots)]
+        sent += ["{" + " ~ ".join(either) + "}"] if either else []
+        sent += [order] if (order := self.orders[query.order]) else []
+        numbers = {"score", "id", "width", "height"}
+        for bound in query.bounds:
+            sent += bound.separate() if bound.key in numbers else []
+        sent += [f"md5:{query.md5}"] if query.md5 else []
+        words = {letter: word for letter, word in site.ratings.items() if letter in letters}
+        if site.sends_rating and len(words) == 1:
+            sent.append(f"rating:{words[letters]}")
+        elif site.sends_rating:  # there is no "either"; the others are taken away
+            others = [letter for letter in site.ratings if letter not in words]
+            sent += [f"-rating:{site.ratings[letter]}" for letter in others]
+        here = words_here(query, numbers | ({"either"} if either else set()))
+        if not site.sends_rating:
+            here = (f"rating:{','.join(RATINGS[letter] for letter in letters)}", *here)
+        return Plan(" ".join(sent), (), here, not order, query.order == "score")
+
+    def request(self, plan: Plan, site: Site, place: Place, size: int) -> Request:
+        """Numbered pages from 0; an id or a score carries on where they end."""
+        tags = " ".join([plan.sent, *place.terms()]).strip()
+        return self._asked(tags, place.number, size, site)
+
+    def these(self, ids: Sequence[str], site: Site) -> Request:
+        """One post an answer."""
+        return self._asked(f"id:{ids[0]}", 0, 1, site)
+
+    def _asked(self, tags: str, number: int, size: int, site: Site) -> Request:
+        asked: dict[str, str | int] = {"page": "dapi", "s": "post", "q": "index", "tags": tags}
+        asked |= {"pid": number, "limit": size}
+        if site.answers == "json":
+            asked |= {"json": 1, "fields": "tag_info"}
+        return Request(PATH, asked)
+
+    def read(self, answer: "Answer", site: Site) -> Page:
+        """Read a page of posts; whatever else came, also with a 200, is raised as a sentence."""
+        from datasetkit.web import explain
+
+        body = answer.body.removeprefix(b"\xef\xbb\xbf").strip()
+        if answer.status == 401:
+            raise SiteError(_wants_key(site, 401))
+        if answer.status != 200:
+            raise SiteError(explain(answer, site.name))
+        if not body:
+            return Page(())
+        if body.startswith(b"<"):
+            return _read_xml(body, site)
+        if not body.startswith((b"{", b"[", b'"')):
+            raise _refusal(body.decode(errors="replace"), site)
+        found = read_json(body, site.name)
+        total = None
+        if isinstance(found, dict):
+            if "@attributes" not in found and "post" not in found:
+                raise _refusal(found.get("message") or found.get("reason") or "nothing", site)
+            attributes = found.get("@attributes")
+            total = whole(attributes.get("count")) if isinstance(attributes, dict) else None
+            found = found.get("post", [])
+            found = [found] if isinstance(found, dict) else found
+        if isinstance(found, str):
+            raise _refusal(found, site)
+        if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+            raise SiteError(f"{site.name}: the answer holds no posts")
+        return Page(tuple(_post(row, site) for row in found), total)
+
+    def named(self, ask: Ask, site: Site, name: str) -> TagFact | None:
+        """Look a tag up by its name; these sites tell no aliases."""
+        found = tags_of(ask, site, {"name": name, "limit": 1})
+        return next((tag for tag in found if tag.name == clean_name(name)), None)
+
+    def like(self, ask: Ask, site: Site, start: str) -> list[TagFact]:
+        """Find tags that begin so, the most used first."""
+        pattern = start.replace("\\", "\\\\").replace("_", "\\_").replace("%", "\\%") + "%"
+        asked: dict[str, str | int] = {"name_pattern": pattern, "orderby": "count", "limit": 8}
+        asked["order"] = "DESC"
+        found = [tag for tag in tags_of(ask, site, asked) if tag.name.startswith(start)]
+        return sorted((tag for tag in found if tag.count), key=lambda tag: -(tag.count or 0))
+
+    def kinds(self, ask: Ask, site: Site) -> Callable[[list[Post]], list[Post]]:
+        """Kinds are asked for by the hundred tags; what was learnt is kept on disk."""
+        from datasetkit.grabbers.kinds import Kinds
+
+        return Kinds(ask, site).told
 
 
-def params(
-    plan: Plan, site: Site, number: int, before: int | None, size: int
-) -> dict[str, str | int]:
-    """What is asked for page ``number`` (from 0) of the posts, or of those before an id."""
-    tags = plan.sent + (f" id:<{before}" if before is not None else "")
-    asked: dict[str, str | int] = {"page": "dapi", "s": "post", "q": "index", "tags": tags.strip()}
-    asked |= {"pid": number, "limit": size}
-    if site.answers == "json":
-        asked |= {"json": 1, "fields": "tag_info"}
-    return asked
-
-
-def read(answer: "Answer", site: Site) -> Page:
-    """Read a page of posts; whatever else came, also with status 200, is raised as a sentence."""
-    from datasetkit.web import explain
-
-    body = answer.body.removeprefix(b"\xef\xbb\xbf").strip()
-    if answer.status == 401:
-        raise SiteError(_wants_key(site, 401))
+def tags_of(ask: Ask, site: Site, asked: Mapping[str, str | int]) -> list[TagFact]:
+    """Ask the tag endpoint, which answers in JSON on some sites and in XML alone on others."""
+    json = {"json": 1} if site.answers == "json" else {}
+    answer = ask(Request(PATH, {"page": "dapi", "s": "tag", "q": "index", **asked, **json}))
     if answer.status != 200:
-        raise SiteError(explain(answer, site.name))
-    if not body:
-        return Page(())
+        raise SiteError(f"{site.name} answers {answer.status}")
+    return read_tags(answer.body, site.name)
+
+
+def read_tags(body: bytes, site: str) -> list[TagFact]:
+    """Read an answer of the tag endpoint, JSON or XML; SiteError where it tells of no tags."""
+    body = body.strip()
+    rows: Any = None
     if body.startswith(b"<"):
-        return _read_xml(body, site)
-    if not body.startswith((b"{", b"[", b'"')):
-        raise _refusal(body.decode(errors="replace"), site)
-    found = read_json(body, site.name)
-    total = None
-    if isinstance(found, dict):
-        if "@attributes" not in found and "post" not in found:
-            raise _refusal(found.get("message") or found.get("reason") or "nothing", site)
-        attributes = found.get("@attributes")
-        total = whole(attributes.get("count")) if isinstance(attributes, dict) else None
-        found = found.get("post", [])
-        found = [found] if isinstance(found, dict) else found
-    if isinstance(found, str):
-        raise _refusal(found, site)
-    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
-        raise SiteError(f"{site.name}: the answer holds no posts")
-    return Page(tuple(_post(row, site) for row in found), total)
+        root = read_xml(body, site)
+        rows = [row_of(row) for row in root] if root.tag == "tags" else None
+    elif body:  # an endpoint that is switched off answers nothing at all
+        rows = read_json(body, site)
+        if isinstance(rows, dict):
+            rows = rows.get("tag", [] if "@attributes" in rows else None)
+        rows = [rows] if isinstance(rows, dict) else rows
+    if not isinstance(rows, list):
+        raise SiteError(f"{site} tells nothing of its tags")
+    tags = []
+    for row in rows:
+        name = clean_name(str(row.get("name") or "")) if isinstance(row, dict) else ""
+        number = whole(row.get("type")) if name else None
+        if number is not None:
+            count = whole(row.get("count")) or 0
+            tags.append(TagFact(name, TYPES.get(number, "general"), count))
+    return tags
 
 
 def _read_xml(body: bytes, site: Site) -> Page:
@@ -137,6 +217,8 @@ def _post(row: Mapping[str, Any], site: Site) -> Post:
     number = number_of(row, site.name)
     md5 = str(row.get("md5") or row.get("hash") or "").lower()
     url = _file_url(row, site)
+    sample = urljoin(f"{site.url}/", str(row.get("sample_url") or ""))
+    sample = "" if sample == f"{site.url}/" else sample
     info = row.get("tag_info")
     kinds = {
         clean_name(str(item.get("tag") or "")): str(item.get("type") or "")
@@ -162,7 +244,9 @@ def _post(row: Mapping[str, Any], site: Site) -> Post:
             source=html.unescape(str(row.get("source") or "")).strip(),
         ),
         file_url=url,
-        ext=urlsplit(url).path.rpartition(".")[2].lower(),
+        large_url=sample,
+        sample_url=sample,
+        ext=suffix_of(url),
         width=whole(row.get("width")) or 0,
         height=whole(row.get("height")) or 0,
         gone=gone,

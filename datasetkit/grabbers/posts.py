@@ -1,31 +1,38 @@
-"""A post as every family tells it, and how its record comes about."""
+"""A post as every family tells it, and the reading of what all their answers have in common."""
 
 import json
 import re
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from datasetkit.errors import SiteError
-from datasetkit.pixels import SUFFIXES, Picture
-from datasetkit.record import Origin, Record, Tag
+from datasetkit.pixels import SUFFIXES
+from datasetkit.record import Origin, Tag
 
-ANIMATIONS = {"mp4": "a video", "webm": "a video", "swf": "a Flash file", "zip": "an ugoira"}
+MOVING = frozenset({"mp4", "webm", "zip"})
+OTHERS = {"mp4": "a video", "webm": "a video", "zip": "an ugoira", "swf": "a Flash file"}
+FILES = ("original", "large", "sample")
+_HASH = re.compile(r"(?<![0-9a-f])(?:[0-9a-f]{32}|[0-9a-f]{40})(?![0-9a-f])")
 
 
 @dataclass(frozen=True)
 class Post:
     """What a site says of one picture; ``gone`` is why there is nothing to fetch, if so.
 
-    ``kinds_told`` is False where all tags stand as general for want of knowing.
+    ``large_url`` and ``sample_url`` are smaller files of it, "" where there are none. ``size`` is
+    the original's in bytes. ``kinds_told`` is False where all tags stand as general for want of
+    knowing.
     """
 
     id: str
     tags: tuple[Tag, ...] = ()
     origin: Origin = field(default_factory=Origin)
     file_url: str = ""
+    large_url: str = ""
+    sample_url: str = ""
     ext: str = ""
     width: int = 0
     height: int = 0
@@ -33,24 +40,42 @@ class Post:
     gone: str = ""
     kinds_told: bool = True
 
-    @property
-    def md5_of_file(self) -> str:
-        """The md5 that the file itself must have: a name that holds another hash proves nothing."""
-        return self.origin.md5 if self.origin.md5 in self.file_url else ""
+    def file(self, which: str) -> "File":
+        """Return the file to fetch for "original", "large" or "sample", or the next larger one.
 
-    def no_picture(self) -> str:
-        """Say why this post has no picture that could be kept; "" for one that has."""
+        Its md5 is "" where none is known for sure: not for smaller files, nor where the name of
+        the original holds another hash.
+        """
+        smaller = {"large": self.large_url, "sample": self.sample_url or self.large_url}
+        url = smaller.get(which, "")
+        ext = suffix_of(url)
+        if url and url != self.file_url and f".{ext}" in SUFFIXES:
+            return File(url, ext)
+        hashes = _HASH.findall(urlsplit(self.file_url).path.lower())
+        # Of videos some sites serve another file than the one whose md5 they tell.
+        sure = self.ext not in {"mp4", "webm"} and (not hashes or self.origin.md5 in hashes)
+        return File(self.file_url, self.ext, self.origin.md5 if sure else "", self.size)
+
+    def no_picture(self, frames: bool = False) -> str:
+        """Say why this post has no picture that could be kept; "" for one that has.
+
+        With ``frames`` what moves counts as one, since frames can be taken of it.
+        """
         if self.gone:
             return self.gone
-        if f".{self.ext}" not in SUFFIXES:
-            return f"{ANIMATIONS.get(self.ext, 'no picture')} (.{self.ext})"
-        return ""
+        if f".{self.ext}" in SUFFIXES or (frames and self.ext in MOVING):
+            return ""
+        return f"{OTHERS.get(self.ext, 'no picture')} (.{self.ext})"
 
-    def record(self, site_key: str) -> Record:
-        """Make the record without pixels, under a key that no other site's post has."""
-        key = f"{site_key}_{self.id}"
-        picture = Picture(Path(f"{key}.{self.ext}"), (self.width, self.height))
-        return Record(key, picture, self.tags, self.origin)
+
+@dataclass(frozen=True)
+class File:
+    """A file that a site offers: its address, type, and what it must be where that is known."""
+
+    url: str
+    ext: str
+    md5: str = ""
+    size: int = 0
 
 
 @dataclass(frozen=True)
@@ -92,6 +117,12 @@ def row_of(element: ET.Element) -> dict[str, str]:
     """Make a mapping of an XML element: its attributes, or the texts of its children."""
     children = {child.tag.replace("-", "_"): child.text or "" for child in element}
     return {key: " ".join(value.split()) for key, value in {**element.attrib, **children}.items()}
+
+
+def suffix_of(url: str) -> str:
+    """The file type that an address names, in lower case, "" for none."""
+    name = urlsplit(url).path.rpartition("/")[2]
+    return name.rpartition(".")[2].lower() if "." in name else ""
 
 
 def whole(value: object) -> int | None:

@@ -1,28 +1,36 @@
-"""The query that is the same on every site: terms, -terms, and what narrows or orders them.
+"""The query that is the same on every site: terms, -terms, ~terms, and what narrows or orders them.
 
 A site's family turns it into what that site takes (a :class:`Plan`); what a site cannot filter
-is filtered here, and everything that matters is checked here again.
+is filtered here (see selection.py), and everything that matters is checked here again.
 """
 
 import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
 
 from datasetkit.errors import UsageError, did_you_mean
-from datasetkit.grabbers.posts import Post
-from datasetkit.tags import matches
 
 ORDERS = ("score", "score_asc", "id", "id_desc", "id_asc", "random", "favcount")
 NUMBERS = ("score", "id", "width", "height", "mpixels")
-METATAGS = (*NUMBERS, "order", "rating", "filetype", "md5")
+METATAGS = (*NUMBERS, "order", "rating", "filetype", "md5", "date", "limit")
 SAME = {"sort": "order", "ext": "filetype", "type": "filetype"}
 # What other sites and tools know; as a tag none of these makes sense.
 _OTHER = frozenset(
-    """age approver child commentary date disapproved downvotes duration embedded fav favcount
-    favgroup filesize flagger has is limit note ordfav ordpool parent pixiv pixiv_id pool ratio
+    """age approver child commentary disapproved downvotes duration embedded fav favcount
+    favgroup filesize flagger has is note ordfav ordpool parent pixiv pixiv_id pool ratio
     search source status tagcount uploader upvote user""".split()
 )
+# Prefixes that are part of a tag's name on some sites (artist:name on Philomena's).
+_NAMESPACES = frozenset({"artist", "editor", "oc", "spoiler", "series", "comic", "fanfic"})
 _NUMBER = r"-?\d+(?:\.\d+)?"
+_SIGNS: Mapping[str, Callable[[float, float], bool]] = {
+    ">=": lambda value, limit: value >= limit,
+    "<=": lambda value, limit: value <= limit,
+    ">": lambda value, limit: value > limit,
+    "<": lambda value, limit: value < limit,
+    "=": lambda value, limit: value == limit,
+}
 
 
 @dataclass(frozen=True)
@@ -33,26 +41,11 @@ class Bound:
     raw: str
     tests: tuple[tuple[str, str], ...]
 
-    def holds(self, post: Post) -> bool:
-        """Say whether a post fulfils it; a number that the site does not tell passes."""
-        mpixels = post.width * post.height / 1e6
-        value = {
-            "score": post.origin.score,
-            "id": int(post.id),
-            "width": post.width or None,
-            "height": post.height or None,
-            "mpixels": mpixels or None,
-        }[self.key]
+    def holds(self, value: float | None) -> bool:
+        """Say whether a number fulfils it; one that the site does not tell passes."""
         if value is None:
             return True
-        holds = {
-            ">=": lambda limit: value >= limit,
-            "<=": lambda limit: value <= limit,
-            ">": lambda limit: value > limit,
-            "<": lambda limit: value < limit,
-            "=": lambda limit: value == limit,
-        }
-        return all(holds[sign](float(limit)) for sign, limit in self.tests)
+        return all(_SIGNS[sign](value, float(limit)) for sign, limit in self.tests)
 
     def separate(self) -> list[str]:
         """The condition as terms without ranges, for sites that know none."""
@@ -60,32 +53,84 @@ class Bound:
 
 
 @dataclass(frozen=True)
+class Dates:
+    """A span of days, either end of which may be open: ``first`` and ``last`` are ISO dates."""
+
+    first: str = ""
+    last: str = ""
+
+    def holds(self, posted: str) -> bool:
+        """Say whether a moment (ISO 8601) lies in it; one that the site does not tell passes."""
+        day = posted[:10]
+        return not day or (
+            (not self.first or day >= self.first) and (not self.last or day <= self.last)
+        )
+
+    def __str__(self) -> str:
+        return f"date:{self.first}..{self.last}"
+
+
+@dataclass(frozen=True)
 class Query:
-    """A query, understood. ``ratings`` is the text after ``rating:``, "" where none stands."""
+    """A query, understood. ``ratings`` is the text after ``rating:``, "" where none stands.
+
+    A post has all ``terms``, none of ``nots``, and one of ``either`` where there are any.
+    """
 
     text: str
     terms: tuple[str, ...] = ()
     nots: tuple[str, ...] = ()
+    either: tuple[str, ...] = ()
     order: str = ""
     ratings: str = ""
     bounds: tuple[Bound, ...] = ()
+    dates: Dates | None = None
     filetypes: tuple[str, ...] = ()
     not_filetypes: tuple[str, ...] = ()
     md5: str = ""
+    limit: int | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All tags that it speaks of."""
+        return tuple(dict.fromkeys((*self.terms, *self.either, *self.nots)))
+
+    @property
+    def canonical(self) -> str:
+        """What it asks for, in one spelling, without its order and limit."""
+        words = [*sorted(self.terms), *(f"-{term}" for term in sorted(self.nots))]
+        words += [f"~{term}" for term in sorted(self.either)]
+        words += [*words_here(replace(self, either=()), ())]
+        return " ".join(words + ([f"md5:{self.md5}"] if self.md5 else []))
+
+    def renamed(self, names: Mapping[str, str]) -> "Query":
+        """The query with other names for its tags, where one is given."""
+        terms, nots, either = (
+            tuple(dict.fromkeys(names.get(term, term) for term in group))
+            for group in (self.terms, self.nots, self.either)
+        )
+        return replace(self, terms=terms, nots=nots, either=either)
+
+    def bounded(self, key: str, least: float) -> "Query":
+        """The query with one more condition: a number of at least so much."""
+        bound = Bound(key, f">={least:g}", ((">=", f"{least:g}"),))
+        return replace(self, bounds=(*self.bounds, bound))
 
 
 @dataclass(frozen=True)
 class Plan:
     """What is asked of a site for a query, and what is left to filter here.
 
-    ``sent`` is the search as the site reads it; ``terms`` are those that it does not check.
-    ``newest_first`` says that posts come by falling id, so that an id can mark a place.
+    ``sent`` is the search as the site reads it. ``here`` holds what it does not check, as words
+    for people; ``terms`` are the tags among them. ``newest_first`` says that posts come by
+    falling id, so that an id can mark a place; ``by_score`` by falling score, which can too.
     """
 
     sent: str
     terms: tuple[str, ...] = ()
     here: tuple[str, ...] = ()
     newest_first: bool = False
+    by_score: bool = False
 
     def __str__(self) -> str:
         filtered = f"; filtered here: {' '.join(self.here)}" if self.here else ""
@@ -94,29 +139,31 @@ class Plan:
 
 def parse(text: str) -> Query:
     """Understand a query; UsageError names what is not known, and what is near to it."""
-    terms: list[str] = []
-    nots: list[str] = []
+    tags: dict[str, list[str]] = {"": [], "-": [], "~": []}
     bounds: list[Bound] = []
     filetypes: dict[bool, list[str]] = {True: [], False: []}
     once: dict[str, str] = {}
     for word in text.split():
-        wanted, plain = not word.startswith("-"), word.removeprefix("-")
+        mark = word[0] if word[0] in "-~" else ""
+        plain = word[len(mark) :]
         key, colon, value = plain.partition(":")
         key = SAME.get(key.lower(), key.lower())
-        if word in {"or", "and", "(", ")", "{", "}", "~", "-"} or plain.startswith(("~", "(~")):
+        if not plain or word in {"or", "and", "(", ")", "{", "}"} or plain[0] in "~({":
             raise UsageError(
                 f"{word!r} is not understood: a query asks for all of its terms; "
-                "for either of two, grab twice into one dataset"
+                "~a ~b asks for either of two"
             )
         if not colon or not value or not _is_metatag(key, word):
-            (terms if wanted else nots).append(plain.lower())
+            tags[mark].append(plain.lower())
+        elif mark == "~":
+            raise UsageError(f"{word!r} is not understood; ~ goes before a tag")
         elif key in NUMBERS:
-            if not wanted:
+            if mark:
                 raise UsageError(f"{word!r} is not understood; turn the condition round")
             bounds.append(_bound(key, value))
         elif key == "filetype":
-            filetypes[wanted] += [_extension(part) for part in value.lower().split(",")]
-        elif not wanted:
+            filetypes[not mark] += [extension(part) for part in value.lower().split(",")]
+        elif mark:
             raise UsageError(f"{word!r} is not understood; say which {key} is wanted")
         elif key in once:
             raise UsageError(f"{key}: stands twice in the query")
@@ -124,55 +171,59 @@ def parse(text: str) -> Query:
             once[key] = value.lower()
     if not text.split():
         raise UsageError("the query is empty; name at least one tag")
-    if (order := once.get("order", "")) and order not in ORDERS:
+    order, md5, limit = once.get("order", ""), once.get("md5", ""), once.get("limit")
+    if order and order not in ORDERS:
         raise UsageError(f"there is no order {order!r}; {did_you_mean(order, ORDERS)}")
-    if (md5 := once.get("md5", "")) and not re.fullmatch(r"[0-9a-f]{32}", md5):
+    if md5 and not re.fullmatch(r"[0-9a-f]{32}", md5):
         raise UsageError(f"md5:{md5} is no md5 (32 digits 0-9a-f)")
+    if limit is not None and not re.fullmatch(r"\d{1,9}", limit):
+        raise UsageError(f"limit:{limit} is no number of pictures")
+    if len(tags["~"]) == 1:
+        raise UsageError(f"~{tags['~'][0]} stands alone; ~a ~b asks for either of two")
     return Query(
         text=" ".join(text.split()),
-        terms=tuple(dict.fromkeys(terms)),
-        nots=tuple(dict.fromkeys(nots)),
+        terms=tuple(dict.fromkeys(tags[""])),
+        nots=tuple(dict.fromkeys(tags["-"])),
+        either=tuple(dict.fromkeys(tags["~"])),
         order="" if order in {"id", "id_desc"} else order,
         ratings=once.get("rating", ""),
         bounds=tuple(bounds),
+        dates=_dates(once["date"]) if "date" in once else None,
         filetypes=tuple(filetypes[True]),
         not_filetypes=tuple(filetypes[False]),
         md5=md5,
+        limit=None if limit is None else int(limit),
     )
 
 
-def left_out(post: Post, query: Query, plan: Plan) -> str:
-    """Say which part of the query a post does not fulfil; "" for one that fits."""
-    names = [tag.name.lower() for tag in post.tags]
-    for term in plan.terms:
-        if not any(matches(name, term) for name in names):
-            return f"without {term}"
-    for term in query.nots:
-        if any(matches(name, term) for name in names):
-            return f"has {term}"
-    for bound in query.bounds:
-        if not bound.holds(post):
-            return f"not {bound.key}:{bound.raw}"
-    kind = _extension(post.ext)
-    if (query.filetypes and kind not in query.filetypes) or kind in query.not_filetypes:
-        return f"a .{post.ext}"
-    return ""
+def words_here(query: Query, sends: Iterable[str]) -> tuple[str, ...]:
+    """The conditions of a query that a site does not check, as words for people.
+
+    ``sends`` names those that it does check: keys of numbers, "filetype", "date", "either".
+    """
+    sends = set(sends)
+    here = [f"{bound.key}:{bound.raw}" for bound in query.bounds if bound.key not in sends]
+    if "filetype" not in sends:
+        here += [f"filetype:{name}" for name in query.filetypes]
+        here += [f"-filetype:{name}" for name in query.not_filetypes]
+    if query.dates and "date" not in sends:
+        here.append(str(query.dates))
+    if "either" not in sends:
+        here += [f"~{term}" for term in query.either]
+    return tuple(here)
 
 
-def words_here(query: Query, terms: Iterable[str], bounds: bool = False) -> tuple[str, ...]:
-    """The parts of a query that only this side filters, as words for people."""
-    return (
-        *terms,
-        *(f"{bound.key}:{bound.raw}" for bound in query.bounds if bounds),
-        *(f"filetype:{name}" for name in query.filetypes),
-        *(f"-filetype:{name}" for name in query.not_filetypes),
-    )
+def extension(name: str) -> str:
+    """The one spelling of a file type."""
+    return {"jpeg": "jpg"}.get(name.lower(), name.lower())
 
 
 def _is_metatag(key: str, word: str) -> bool:
     """Tell ``rating:g`` from tags with a colon (``nier:automata``), and refuse what is neither."""
     if key in METATAGS:
         return True
+    if key in _NAMESPACES:
+        return False
     near = did_you_mean(key, METATAGS)
     if key in _OTHER or (near.startswith("did") and len(key) > 3 and key.isascii()):
         raise UsageError(f"{word!r} is not understood; {near}")
@@ -192,5 +243,16 @@ def _bound(key: str, value: str) -> Bound:
     return Bound(key, value, tests)
 
 
-def _extension(name: str) -> str:
-    return {"jpeg": "jpg"}.get(name.lower(), name.lower())
+def _dates(value: str) -> Dates:
+    """Read 2024-01-01..2024-06-30, an end of which may be open, >=2024-01-01, or one day."""
+    first, dots, last = value.partition("..")
+    if not dots:
+        sign, day = re.fullmatch(r"(>=|<=)?(.*)", value).groups()  # type: ignore[union-attr]
+        first, last = ("" if sign == "<=" else day), ("" if sign == ">=" else day)
+    try:
+        days = [date.fromisoformat(day) for day in (first, last) if day]
+    except ValueError:
+        days = []
+    if not days or days != sorted(days):
+        raise UsageError(f"date:{value} is no span of days; write date:2024-01-01..2024-06-30")
+    return Dates(first, last)

@@ -63,8 +63,16 @@ def unzipped(body: bytes, encoding: str, limit: int) -> bytes:
     return plain
 
 
-def not_a_picture(head: bytes) -> str:
-    """Say what a file is, from its first bytes, where it is no picture; "" for a picture."""
+def not_a_picture(head: bytes, moving: bool = False) -> str:
+    """Say what a file is, from its first bytes, where it is no picture; "" for a picture.
+
+    With ``moving`` a video or an archive of frames will do as well.
+    """
+    kind = _kind(head)
+    return "" if moving and kind in {"a video", "a zip archive"} else kind
+
+
+def _kind(head: bytes) -> str:
     if head.startswith((b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")):
         return ""
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":

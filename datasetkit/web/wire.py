@@ -6,12 +6,11 @@ the keys join the request line as it leaves for the site's own origin: no URL, e
 above this module has ever held them, and no redirect can carry them away.
 """
 
+import http.client
 import ipaddress
 import socket
-import threading
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -20,6 +19,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from datasetkit.errors import SiteError
+from datasetkit.web.streams import Stream
 
 Origin = tuple[str, str, int]  # scheme, host, port
 
@@ -77,41 +77,60 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def make_http(
-    site: Origin, keys: Keys, silence: float, granted: Collection[tuple[str, int]] = ()
-) -> requests.Session:
-    """Make a requests session that reaches public machines and ``site``, keys going there alone.
+class Http:
+    """Sends GETs to public machines and ``site``; keys go to ``site`` alone.
 
     ``granted`` are hosts and ports of this machine that may be reached besides. ``silence`` is how
-    long, in seconds, the head of an answer may take. Redirects, cookies and ``.netrc`` are not
-    followed, kept or read; proxies and CA bundles of the environment are.
+    long, in seconds, the head of an answer may take, ``total`` its body. Redirects, cookies and
+    ``.netrc`` are not followed, kept or read; proxies and CA bundles of the environment are.
     """
-    http = _Requests()
-    http.auth = _no_netrc
-    http.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-    for scheme in ("http://", "https://"):
-        http.mount(scheme, _Adapter(site, keys, silence, granted))
-    return http
 
+    def __init__(
+        self,
+        site: Origin,
+        keys: Keys,
+        silence: float,
+        total: float,
+        granted: Collection[tuple[str, int]] = (),
+    ) -> None:
+        self.headers: dict[str, str] = {}
+        wire = {"site": site, "keys": keys, "silence": silence, "total": total, "granted": granted}
+        self._adapter = _Adapter(wire)
+        self._settings: dict[Origin, Any] = {}
 
-class _Requests(requests.Session):
-    def get_redirect_target(self, resp: requests.Response) -> None:
-        """Follow nothing, nor read a redirect's body, which may have no end."""
+    def get(
+        self, url: str, headers: Mapping[str, str], timeout: tuple[float, float]
+    ) -> requests.Response:
+        """Ask for ``url``; the body is not read yet. Raises requests' exceptions.
 
+        The adapter of requests is called without its session: what that does besides (cookies,
+        logins, redirects) must not happen here, and costs as much as all below it.
+        """
+        origin = origin_of(url)
+        settings = self._settings.get(origin)
+        if settings is None:  # once a host, for it walks the whole environment
+            with requests.Session() as session:
+                settings = session.merge_environment_settings(url, {}, True, None, None)
+            self._settings[origin] = settings
+        request = requests.PreparedRequest()
+        request.prepare_method("GET")
+        request.prepare_url(url, None)
+        request.prepare_headers(
+            {"Accept": "*/*", "Connection": "keep-alive", **self.headers, **headers}
+        )
+        return self._adapter.send(request, timeout=timeout, **settings)
 
-def _no_netrc(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    """Stand in for a login, since requests looks one up in ``.netrc`` where none is given."""
-    return request
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        self._adapter.close()
 
 
 class _Adapter(HTTPAdapter):
     """The adapter of requests, with the connections below."""
 
-    def __init__(
-        self, site: Origin, keys: Keys, silence: float, granted: Collection[tuple[str, int]]
-    ) -> None:
-        self._wire = {"site": site, "keys": keys, "silence": silence, "granted": granted}
-        super().__init__(pool_connections=8, pool_maxsize=16)
+    def __init__(self, wire: Mapping[str, Any]) -> None:
+        self._wire = wire
+        super().__init__(pool_connections=8, pool_maxsize=64)  # fewer would close busy threads'
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
         super().init_poolmanager(*args, **kwargs)
@@ -139,6 +158,7 @@ class _Connection(HTTPConnection):
     site: Origin
     keys: Keys
     silence: float
+    total: float
     granted: Collection[tuple[str, int]]
     direct: bool  # behind a proxy that the user chose, the peer is the proxy
 
@@ -163,15 +183,18 @@ class _Connection(HTTPConnection):
         for name, value in self.keys.headers.items() if ours else ():
             self.putheader(name, value)
 
-    def getresponse(self, *args: Any, **kwargs: Any) -> Any:
-        # A read timeout starts again with each byte; a head that trickles needs an end of its own.
-        timer = threading.Timer(self.silence, self._hang_up)
-        timer.daemon = True
-        timer.start()
-        try:
-            return super().getresponse(*args, **kwargs)
-        finally:
-            timer.cancel()
+    def response_class(self, sock: socket.socket, *args: Any, **kwargs: Any) -> Any:  # type: ignore[override]
+        """What ``http.client`` calls for each answer: its own, reading from a bounded stream."""
+        self._answer = http.client.HTTPResponse(sock, *args, **kwargs)
+        self._stream = Stream(sock, self._answer.fp.detach(), self.silence)
+        self._answer.fp = self._stream.buffered()
+        return self._answer
+
+    def getresponse(self) -> Any:
+        response: Any = super().getresponse()
+        self._stream.body_follows(self.total)
+        response.plain = self._answer  # urllib3's reads copy, and cost more than the bytes
+        return response
 
     def _target(self, url: str) -> Origin:
         if "://" in url.partition("?")[0]:  # a plain request through a proxy
@@ -181,10 +204,3 @@ class _Connection(HTTPConnection):
         if tunnel:
             return "https", tunnel.strip("[]").lower(), getattr(self, "_tunnel_port", None) or 443
         return scheme, self.host.strip("[]").lower(), self.port or self.default_port
-
-    def _hang_up(self) -> None:
-        if self.sock is not None:
-            try:
-                self.sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                return  # closed in the meantime

@@ -37,10 +37,12 @@ class Picture:
     ext: str = "png"
     withheld: bool = False
     deleted: bool = False
+    content: bytes = b""
+    size: tuple[int, int] = (24, 32)
 
     @property
     def data(self) -> bytes:
-        return png(self.id)
+        return self.content or png(self.id)
 
     @property
     def md5(self) -> str:
@@ -54,11 +56,16 @@ class Picture:
         if key == "rating":
             return words.get(self.rating, self.rating) in value.split(",")
         if key == "status":
-            return self.deleted == (value == "deleted")
+            return value == "any" or self.deleted == (value == "deleted")
         if key == "score":
-            return self.score >= int(value.strip(">="))
+            limit = int(value.strip("<>="))
+            return self.score <= limit if value[0] == "<" else self.score >= limit
         if key == "id":
-            return self.id < int(value.strip("<"))
+            if value[0] == "<":
+                return self.id < int(value[1:])
+            return str(self.id) in value.split(",")
+        if key == "md5":
+            return self.md5 == value
         return key in {"filetype", "order", "sort"} or term in self.tags
 
 
@@ -76,6 +83,7 @@ class DanbooruSite:
         self.lies = False  # takes no notice of ratings, as some do of words they do not know
         self.last_page = 1000
         self.login = ""
+        self.level = 20
         self.url = ""
 
     def __call__(self, asked: Asked) -> Reply:
@@ -94,6 +102,8 @@ class DanbooruSite:
             return self.error(401, "SessionLoader::AuthenticationFailure", "Invalid API key")
         if asked.path == "/posts.json":
             return self.posts(asked.query)
+        if asked.path == "/profile.json":
+            return Reply(body=json.dumps({"id": 1, "level": self.level}).encode())
         return Reply(body=json.dumps(self.names(asked)).encode())
 
     def error(self, status: int, kind: str, message: str) -> Reply:
@@ -102,8 +112,9 @@ class DanbooruSite:
 
     def posts(self, query: dict[str, str]) -> Reply:
         terms = query.get("tags", "").split()
-        if sum(not term.removeprefix("-").startswith(self.FREE) for term in terms) > 2:
-            message = "You cannot search for more than 2 tags at a time."
+        most = {20: 2, 30: 6}.get(self.level, 1000)
+        if sum(not term.removeprefix("-").startswith(self.FREE) for term in terms) > most:
+            message = f"You cannot search for more than {most} tags at a time."
             return self.error(422, "PostQuery::TagLimitError", message)
         page, size = query.get("page", "1"), int(query.get("limit", "20"))
         if page.isdigit() and int(page) > self.last_page:
@@ -127,8 +138,8 @@ class DanbooruSite:
             "score": p.score,
             "source": "https://example.org/a",
             "rating": p.rating,
-            "image_width": 24,
-            "image_height": 32,
+            "image_width": p.size[0],
+            "image_height": p.size[1],
             "file_ext": p.ext,
             "file_size": len(p.data),
             "is_deleted": p.deleted,
@@ -220,8 +231,8 @@ class GelbooruSite:
         row: dict[str, object] = {
             "id": p.id,
             "score": p.score,
-            "width": 24,
-            "height": 32,
+            "width": p.size[0],
+            "height": p.size[1],
             "rating": words[p.rating],
             "directory": "4111",
             "image": image,
@@ -235,7 +246,12 @@ class GelbooruSite:
 
     def tags(self, query: dict[str, str]) -> Reply:
         kinds = {name: kind for p in self.pictures for name, kind in p.tags.items()}
-        names = query["names"].split() if self.takes_names else ["something_else"]
+        if "name" in query or "name_pattern" in query:
+            wanted = query.get("name", query.get("name_pattern", "")).replace("\\", "")
+            pattern = wanted.replace("%", "*")
+            names = [name for name in kinds if fnmatch.fnmatchcase(name, pattern)]
+        else:
+            names = query["names"].split() if self.takes_names else ["something_else"]
         types = {name: self.TYPES[kinds.get(name, "general")] for name in names}
         rows = [
             {"id": 1, "name": html.escape(name), "count": 1, "type": types[name]} for name in names

@@ -1,11 +1,12 @@
 """A grab run to its end, and what came of it."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from datasetkit.grabbers.grab import Grab
-from datasetkit.record import Origin
+from datasetkit.record import Origin, Record
 from datasetkit.stage import Drop, Find, Note
 from tests.grabbers.boorus import Picture
 
@@ -16,8 +17,20 @@ GIRL = {"1girl": "general", "cirno": "character", "touhou": "copyright", "ruu": 
 class Known(dict[str, Origin]):
     """The keys that a dataset has already."""
 
+    path = Path()
+    records: Sequence[Record] = ()
+
     def origin(self, key: str) -> Origin | None:
         return self.get(key)
+
+    def like(self, key: str) -> str | None:
+        return key if key in self else None
+
+    def post(self, site: str, post: str) -> str | None:
+        return next((k for k, o in self.items() if (o.site, o.post) == (site, post)), None)
+
+    def record(self, key: str) -> Record | None:
+        return next((record for record in self.records if record.key == key), None)
 
 
 def pictures(count: int = 5, **more: Any) -> list[Picture]:

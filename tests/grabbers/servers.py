@@ -41,6 +41,8 @@ class Reply:
     drip: float = 0  # seconds before each byte of the body
     drip_head: float = 0
     endless: bool = False
+    stall: float = 0  # seconds of silence after the body, or after its cut
+    trailers: float = 0  # seconds before each of the trailers, which have no end (chunked)
 
 
 class Server:
@@ -138,6 +140,11 @@ class Server:
             for start in range(0, len(body), 1000):
                 piece = body[start : start + 1000]
                 write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
+            if reply.trailers:
+                write(b"0\r\n")
+            while reply.trailers:
+                handler.connection.sendall(b"X-More: 1\r\n")
+                time.sleep(reply.trailers)
             if reply.cut is None:
                 write(b"0\r\n\r\n")
         elif reply.drip:
@@ -146,6 +153,9 @@ class Server:
                 handler.connection.sendall(bytes([byte]))
         else:
             write(body)
+        if reply.stall:
+            handler.wfile.flush()
+            time.sleep(reply.stall)
         while reply.endless:
             handler.connection.sendall(b"x" * 65536)
         if reply.cut is not None or not reply.length or reply.declared is not None:

@@ -8,10 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasetkit.errors import SiteError
-from datasetkit.grabbers import danbooru, gelbooru
-from datasetkit.grabbers.kinds import TYPES, read_kinds
-from datasetkit.grabbers.posts import Post
-from datasetkit.grabbers.query import Plan, left_out, parse
+from datasetkit.grabbers.families import family_of
+from datasetkit.grabbers.filenames import TOKENS, stem
+from datasetkit.grabbers.gelbooru import TYPES, read_tags
+from datasetkit.grabbers.posts import FILES, Post
+from datasetkit.grabbers.query import Plan, parse
+from datasetkit.grabbers.selection import Wishes, unfit
 from datasetkit.grabbers.sites import SITES
 from datasetkit.web import Answer
 
@@ -43,9 +45,8 @@ bodies = st.one_of(
 @given(bodies, st.sampled_from([200, 200, 200, 401, 403, 422, 500]), st.sampled_from(list(SITES)))
 def test_any_answer_is_posts_or_a_sentence(body: bytes, status: int, name: str) -> None:
     site = SITES[name]
-    family: Any = danbooru if site.family == "danbooru" else gelbooru
     try:
-        page = family.read(Answer(status, "", body), site)
+        page = family_of(site).read(Answer(status, "", body), site)
     except SiteError as error:
         assert str(error).isprintable()
         assert len(str(error)) < 500
@@ -53,24 +54,28 @@ def test_any_answer_is_posts_or_a_sentence(body: bytes, status: int, name: str) 
     for post in page.posts:
         assert isinstance(post, Post)
         assert post.origin.rating in {"", "g", "s", "q", "e"}
-        assert post.no_picture() or post.record("x").picture.path.name == f"x_{post.id}.{post.ext}"
-        assert left_out(post, parse("a -b score:>1 mpixels:<3"), Plan("", ("a",))) is not None
+        assert post.no_picture() or post.file_url
+        assert all(isinstance(post.file(which).url, str) for which in FILES)
+        names = "".join(f"{{{token}}}" for token in TOKENS)
+        assert stem(names, post, site, 1)
+        query = parse("a -b score:>1 mpixels:<3 date:2024-01-01..")
+        plan = Plan("", ("a",), here=(str(query.dates),))
+        assert unfit(post, query, plan, "gsqe", Wishes(5, 5, 2.0, ("b*",))) is not None
 
 
 @given(bodies)
 def test_any_answer_of_the_tag_endpoint_is_kinds_or_a_sentence(body: bytes) -> None:
     try:
-        kinds = dict(read_kinds(body, "x"))
+        kinds = {tag.kind for tag in read_tags(body, "x")}
     except SiteError:
         return
-    assert set(kinds.values()) <= set(TYPES.values())
+    assert kinds <= set(TYPES.values())
 
 
 def read(row: dict[str, Any], name: str = "gelbooru") -> Post:
     site = SITES[name]
-    family: Any = danbooru if site.family == "danbooru" else gelbooru
     body = json.dumps([{"id": 1, **row}]).encode()
-    return family.read(Answer(200, "", body), site).posts[0]  # type: ignore[no-any-return]
+    return family_of(site).read(Answer(200, "", body), site).posts[0]
 
 
 @pytest.mark.parametrize(
@@ -108,9 +113,22 @@ def test_an_address_is_made_of_published_parts_only() -> None:
 
 def test_an_md5_proves_only_the_file_that_bears_it() -> None:
     md5 = "3c5dd70262f440630adfc1f9bb7d5da1"
-    assert read({"md5": md5, "file_url": f"https://a/{md5}.jpg"}).md5_of_file == md5
-    assert read({"md5": md5, "file_url": "https://a/another.jpg"}).md5_of_file == ""
-    assert read({"md5": "no md5", "file_url": "https://a/another.jpg"}).md5_of_file == ""
+    another = "5" * 40
+    assert read({"md5": md5, "file_url": f"https://a/{md5}.jpg"}).file("original").md5 == md5
+    assert read({"md5": md5, "file_url": "https://a/12_ab.jpg"}).file("original").md5 == md5
+    assert read({"md5": md5, "file_url": f"https://a/{another}.jpg"}).file("original").md5 == ""
+    assert read({"md5": "no md5", "file_url": "https://a/12.jpg"}).file("original").md5 == ""
+
+
+def test_a_smaller_file_is_the_one_that_there_is_and_has_no_md5() -> None:
+    md5, names = "3c5dd70262f440630adfc1f9bb7d5da1", ("original", "large", "sample")
+    row = {"md5": md5, "file_url": f"https://a/{md5}.png", "large_file_url": "https://a/l.jpg"}
+    files = [read(row, "danbooru").file(which) for which in names]
+    assert [file.url for file in files] == [row["file_url"], "https://a/l.jpg", "https://a/l.jpg"]
+    assert [file.md5 for file in files] == [md5, "", ""]
+    assert [file.ext for file in files] == ["", "jpg", "jpg"]
+    row["large_file_url"] = "https://a/l.webm"  # of an ugoira
+    assert read(row, "danbooru").file("large").url == row["file_url"]
 
 
 def test_addresses_without_a_host_are_the_sites() -> None:

@@ -140,7 +140,7 @@ def test_the_order_of_the_disk_and_the_workers_does_not_matter(
             yield here, folders, files[::-1]
 
     monkeypatch.setattr(os, "walk", backwards)
-    monkeypatch.setattr("datasetkit.engines.local.DOWNLOADS", 8)
+    monkeypatch.setattr(Folder, "at_once", lambda self: 8)
     take_in(gallery, tmp_path / "two")
     assert tree(tmp_path / "one") == tree(tmp_path / "two")
 

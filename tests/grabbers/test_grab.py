@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,8 +37,11 @@ def test_a_grab_brings_pictures_tags_and_their_origin(tmp_path: Path) -> None:
         score=shown[2].score,
         posted="2026-05-07T11:16:37.000-04:00",
         source="https://example.org/a",
+        tags="1girl cirno touhou ruu tag_3",
+        query="cirno",
     )
-    assert got.notes[-1] == "scanned 3 posts, kept 3"
+    assert got.notes[-1] == "danbooru: scanned 3 posts, kept 3"
+    assert "danbooru: cirno, 3 posts (character)" in got.notes
     assert got.warnings == []
 
 
@@ -64,7 +69,7 @@ def test_the_same_grab_again_fetches_nothing_new() -> None:
         again = Got(Grab("cirno", url=server.url, limit=4), known)
         assert again.finds == []
         assert again.drops == {"known already": 4}
-        assert again.notes[-1] == "scanned 4 posts, kept 4 (4 known already)"
+        assert again.notes[-1] == "danbooru: scanned 4 posts, kept 4 (4 known already)"
         more = Got(Grab("cirno", url=server.url, limit=6), known)
         assert more.keys == ["danbooru_5", "danbooru_4"]
 
@@ -79,7 +84,7 @@ def test_only_two_terms_are_sent_and_the_rest_is_filtered_here() -> None:
         posts = [asked for asked in server.asked if asked.path == "/posts.json"]
     assert got.keys == ["danbooru_2"]
     assert posts[0].query["tags"] == "cirno solo rating:g -status:deleted"
-    assert "filtered here: touhou -comic -tag_3" in got.notes[0]
+    assert any("filtered here: touhou -comic -tag_3" in note for note in got.notes)
 
 
 def test_ratings_are_looked_at_again() -> None:
@@ -146,11 +151,11 @@ def test_queries_are_refused_before_anything_is_asked() -> None:
         with pytest.raises(UsageError, match="said twice"):
             Grab("cirno rating:g", url=server.url, rating="g").check()
         with pytest.raises(UsageError, match="no rating 'questionable'; it has general"):
-            Grab("cirno", site="safebooru.donmai.us", url=server.url, rating="q").check()
+            Grab("cirno", site=("safebooru.donmai.us",), url=server.url, rating="q").check()
         with pytest.raises(UsageError, match="no order 'favcount'"):
-            Grab("cirno order:favcount", site="safebooru.org").check()
+            Grab("cirno order:favcount", site=("safebooru.org",)).check()
         with pytest.raises(UsageError, match="DSK_GELBOORU_USER_ID"):
-            Grab("cirno", site="gelbooru").check()
+            Grab("cirno", site=("gelbooru",)).check()
         Grab("cirno -loli", url=server.url).check()
         assert server.asked == []
 
@@ -166,10 +171,55 @@ def test_an_alias_is_said_and_bigger_tags_are_named() -> None:
     with Server(site) as server:
         got = Got(Grab("shimakaze order:score", url=server.url))
     assert got.warnings == [
-        "shimakaze -> shimakaze_(soundz_of_bell), an artist (1 posts); "
-        "there is also: shimakaze_(kancolle) (7 posts)"
+        "danbooru: shimakaze -> shimakaze_(soundz_of_bell), 1 post (artist); "
+        "there is also: shimakaze_(kancolle), 7 posts (character) (--exact for no warning)"
     ]
     assert got.keys == ["danbooru_1"]
+
+
+def test_a_person_is_asked_what_is_meant() -> None:
+    ship = {"shimakaze_(kancolle)": "character", "1girl": "general"}
+    shown = [Picture(1, {"shimakaze_(soundz_of_bell)": "artist", "1girl": "general"})]
+    shown += [Picture(n, ship) for n in range(2, 9)]
+    site = DanbooruSite(shown, {"shimakaze": "shimakaze_(soundz_of_bell)"})
+    asked: list[tuple[str, list[str]]] = []
+
+    def first(question: str, answers: Sequence[str]) -> int:
+        asked.append((question, list(answers)))
+        return 0
+
+    with Server(site) as server:
+        grab = Grab("shimakaze 1girl order:score", url=server.url)
+        meant = grab.settled(first)
+        assert meant.query == "shimakaze_(kancolle) 1girl order:score"
+        assert len(Got(meant).finds) == 7
+        assert Got(meant).warnings == []
+        assert asked[0][1] == [
+            "shimakaze_(kancolle), 7 posts (character)",
+            "shimakaze_(soundz_of_bell), 1 post (artist)",
+        ]
+        assert "shimakaze is not clear" in asked[0][0]
+        plain = replace(grab, query="1girl")
+        assert plain.settled(first) == plain
+        exact = replace(grab, exact=True)
+        assert exact.settled(first) is exact
+        assert Got(exact).warnings == []
+    assert len(asked) == 1
+
+
+def test_a_plain_word_is_asked_about_where_one_meaning_of_it_is_far_more_common() -> None:
+    shown = [Picture(1, {"saber": "general"})]
+    shown += [
+        Picture(n, {"saber_(fate)": "character", "saberhagen": "artist"}) for n in range(2, 20)
+    ]
+    with Server(DanbooruSite(shown)) as server:
+        got = Got(Grab("saber", url=server.url))
+        few = Got(Grab("saberhagen", url=server.url))
+    assert got.warnings == [
+        "danbooru: saber, 1 post (general); there is also: saber_(fate), 18 posts (character) "
+        "(--exact for no warning)"
+    ]
+    assert few.warnings == []
 
 
 def test_an_alias_among_what_is_filtered_here_is_resolved_too() -> None:
@@ -189,11 +239,15 @@ def test_an_alias_of_what_is_never_taken_is_refused() -> None:
 def test_nothing_found_is_said_with_what_is_near() -> None:
     shown = [Picture(1, {"kirisame_marisa": "character"}), Picture(2, {"cirno": "character"})]
     with Server(DanbooruSite(shown)) as server:
-        got = Got(Grab("marisa_kirisame", url=server.url))
-        prefix = Got(Grab("cirn", url=server.url))
-    assert "near it: kirisame_marisa (1 posts)" in got.warnings[0]
-    assert "finds nothing for 'marisa_kirisame'" in got.warnings[1]
-    assert "near it: cirno (1 posts)" in prefix.warnings[0]
+        near = "near it: kirisame_marisa, 1 post "
+        with pytest.raises(UsageError, match=near):
+            Got(Grab("marisa_kirisame", url=server.url))
+        with pytest.raises(UsageError, match="near it: cirno, 1 post "):
+            Got(Grab("cirn", url=server.url))
+        with pytest.raises(UsageError, match=r"no posts are tagged nobody$"):
+            Got(Grab("nobody", url=server.url, exact=True))
+        got = Got(Grab("cirno -cirn", url=server.url))
+    assert "no posts are tagged cirn" in got.warnings[0]
 
 
 def test_names_that_cannot_be_looked_up_stop_nothing() -> None:
@@ -221,6 +275,21 @@ def test_a_login_goes_as_a_header_and_a_wrong_one_is_explained(
         with pytest.raises(SiteError, match="DSK_DANBOORU_API_KEY") as caught:
             Got(Grab("cirno", url=server.url))
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize(("level", "sent"), [(20, 1), (30, 5), (31, 7)])
+def test_a_better_account_has_more_looked_for_by_the_site(
+    level: int, sent: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DSK_DANBOORU_LOGIN", "me")
+    monkeypatch.setenv("DSK_DANBOORU_API_KEY", SECRET)
+    names = [f"t{n}" for n in range(7)]
+    site = DanbooruSite([Picture(1, dict.fromkeys(names, "general"))])
+    site.login, site.level = f"me:{SECRET}", level
+    with Server(site) as server:
+        assert len(Got(Grab(f"{' '.join(names)} order:score", url=server.url)).finds) == 1
+        asked = next(a for a in server.asked if a.path == "/posts.json")
+    assert len([term for term in asked.query["tags"].split() if ":" not in term]) == sent
 
 
 @pytest.mark.parametrize(

@@ -7,17 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasetkit.errors import UsageError
-from datasetkit.grabbers import danbooru, gelbooru
+from datasetkit.grabbers.families import family_of
 from datasetkit.grabbers.posts import Post
-from datasetkit.grabbers.query import Plan, left_out, parse
+from datasetkit.grabbers.query import Plan, parse
+from datasetkit.grabbers.selection import Artists, Wishes, unfit
 from datasetkit.grabbers.sites import SITES
 from datasetkit.record import Origin, Tag
 
 
 def planned(text: str, site: str, letters: str = "g", **counts: int) -> Plan:
     row = SITES[site]
-    family = danbooru if row.family == "danbooru" else gelbooru
-    return family.plan(parse(text), letters, row, counts)
+    return family_of(row).plan(parse(text), letters, row, counts)
 
 
 @pytest.mark.parametrize(
@@ -94,17 +94,22 @@ def test_a_zero_as_a_bound_is_sent() -> None:
         ("a oder:score", "did you mean 'order'"),
         ("a raiting:g", "did you mean 'rating'"),
         ("a user:me", "is not understood"),
-        ("a limit:5", "is not understood"),
-        ("a date:2024-01-01", "is not understood"),
+        ("a limit:five", "is no number of pictures"),
+        ("a date:yesterday", "is no span of days"),
+        ("a date:2024-06-30..2024-01-01", "is no span of days"),
+        ("a date:..", "is no span of days"),
         ("a score:many", "is no number"),
         ("a score:..", "is no number"),
         ("a -score:>5", "turn the condition round"),
         ("a -rating:e", "say which rating"),
         ("a order:score order:id", "stands twice"),
         ("a md5:xyz", "is no md5"),
-        ("~a ~b", "grab twice"),
-        ("a or b", "grab twice"),
-        ("( a b )", "grab twice"),
+        ("a ~b", "stands alone"),
+        ("~rating:g ~b", "~ goes before a tag"),
+        ("a or b", "~a ~b asks"),
+        ("( a b )", "~a ~b asks"),
+        ("~( a", "~a ~b asks"),
+        ("-", "~a ~b asks"),
     ],
 )
 def test_what_is_not_understood_is_refused(text: str, words: str) -> None:
@@ -126,16 +131,20 @@ def test_any_text_is_understood_or_refused(text: str) -> None:
     except UsageError:
         return
     for row in SITES.values():
-        if query.order != "favcount" or row.family == "danbooru":
-            family = danbooru if row.family == "danbooru" else gelbooru
-            plan = family.plan(query, "g", row, {})
-            assert len(plan.sent.split()) >= len(query.terms) - len(plan.terms)
+        family = family_of(row)
+        if query.order in family.orders:
+            try:
+                plan = family.plan(query, row.letters(""), row, {})
+            except UsageError:
+                continue
+            assert plan.sent.isprintable() or not text.isprintable()
 
 
 POST = Post(
     "12",
-    tags=(Tag("Blue_Eyes"), Tag("1girl")),
-    origin=Origin(score=5, rating="g"),
+    tags=(Tag("Blue_Eyes"), Tag("1girl"), Tag("ruu", "artist")),
+    origin=Origin(score=5, rating="g", posted="2024-03-05T23:00:00+00:00"),
+    file_url="https://a/b.jpeg",
     ext="jpeg",
     width=2000,
     height=1000,
@@ -155,13 +164,68 @@ POST = Post(
         ("1girl filetype:jpg", ""),
         ("1girl filetype:png", "a .jpeg"),
         ("1girl -filetype:jpg", "a .jpeg"),
+        ("1girl date:2024-03-05", ""),
+        ("1girl date:2024-01-01..2024-03-04", "not date:2024-01-01..2024-03-04"),
+        ("1girl date:>=2024-03-06", "not date:2024-03-06.."),
+        ("1girl date:<=2024-03-05", ""),
+        ("~blue_eyes ~red_eyes", ""),
+        ("~green_eyes ~red_eyes", "without any of green_eyes, red_eyes"),
     ],
 )
 def test_what_is_filtered_here(text: str, reason: str) -> None:
     query = parse(text)
-    assert left_out(POST, query, Plan("", terms=query.terms)) == reason
+    here = (str(query.dates), *(f"~{term}" for term in query.either))
+    assert unfit(POST, query, Plan("", query.terms, here), "g", Wishes()) == reason
 
 
 def test_a_number_that_is_not_told_passes() -> None:
     unknown = replace(POST, origin=Origin(), width=0, height=0)
-    assert left_out(unknown, parse("a score:>5 width:>5 mpixels:>1"), Plan("")) == ""
+    query = parse("a score:>5 width:>5 mpixels:>1 date:2024-01-01")
+    wishes = Wishes(min_size=9, min_score=9, max_ratio=1.1)
+    assert unfit(unknown, query, Plan("", here=(str(query.dates),)), "", wishes) == ""
+
+
+@pytest.mark.parametrize(
+    ("wishes", "reason"),
+    [
+        (Wishes(min_size=1000), ""),
+        (Wishes(min_size=1001), "smaller than 1001 px"),
+        (Wishes(min_score=6), "score below 6"),
+        (Wishes(max_ratio=2.0), ""),
+        (Wishes(max_ratio=1.9), "longer than 1.9:1"),
+        (Wishes(exclude=("blue_*",)), ""),
+        (Wishes(exclude=("x", "1g*")), "has 1g*"),
+    ],
+)
+def test_what_a_set_wishes_besides(wishes: Wishes, reason: str) -> None:
+    assert unfit(POST, parse("a"), Plan(""), "g", wishes) == reason
+
+
+def test_no_artist_makes_up_the_set() -> None:
+    artists = Artists(2)
+    for _ in range(2):
+        assert artists.refuses(POST) == ""
+        artists.count(POST.tags)
+    assert artists.refuses(POST) == "more than 2 of one artist"
+    assert artists.refuses(replace(POST, tags=(Tag("another", "artist"), Tag("ruu")))) == ""
+    assert Artists(0).refuses(POST) == ""
+
+
+def test_either_of_two_is_sent_where_a_site_can() -> None:
+    assert planned("~a ~b", "danbooru").sent.startswith("~a ~b rating:g")
+    assert planned("c ~a ~b", "danbooru").sent.startswith("c rating:g")
+    assert planned("c ~a ~b", "danbooru").here == ("~a", "~b")
+    assert planned("~a ~b c", "gelbooru").sent.startswith("c {a ~ b} rating:general")
+    assert planned("c ~a ~b", "tbib.org").here == ("~a", "~b")
+    for site in ("tbib.org", "danbooru"):
+        with pytest.raises(UsageError, match="name a tag"):
+            planned("~a ~b order:score", site)
+
+
+def test_a_better_account_sends_more() -> None:
+    gold = replace(SITES["danbooru"], terms=6)
+    query = parse("a b c d e f order:score -g")
+    assert family_of(gold).plan(query, "g", gold, {}).sent.startswith("a b c d e order:score")
+    many = family_of(gold).plan(query, "g", replace(gold, terms=100), {})
+    assert many.sent.startswith("a b c d e f -g order:score")
+    assert many.here == ()

@@ -1,0 +1,70 @@
+"""What became of one record, how it is committed and counted, and work done in order by threads."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from datasetkit.dataset import Step
+from datasetkit.engines.events import Outcome
+from datasetkit.record import Record
+from datasetkit.stage import Drop
+
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True)
+class Result:
+    """What became of one record: changed or not, or dropped; ``staged`` is its new file."""
+
+    record: Record
+    drop: Drop | None = None
+    stage: str = ""
+    staged: Path | None = None
+
+
+def commit(step: Step, result: Result, name: str, outcome: Outcome, *, new: bool) -> None:
+    """Put a result into the dataset, and count it."""
+    if result.drop:
+        stage = result.stage or name
+        step.reject(result.record, stage, result.drop.reason, result.staged)
+    else:
+        step.put(result.record, result.staged)
+    count(result, name, outcome, new=new)
+
+
+def count(result: Result, name: str, outcome: Outcome, *, new: bool) -> None:
+    """Count a result."""
+    if result.drop is None:
+        outcome.added += new
+        outcome.changed += not new
+        return
+    outcome.rejected[f"{result.stage or name}: {result.drop.reason}"] += 1
+    if result.drop.error:
+        outcome.errors[result.record.picture.path.name] = result.drop.reason
+
+
+def in_order(work: Callable[[T], U], items: Iterable[T], workers: int) -> Iterator[tuple[T, U]]:
+    """Do work on items in threads, and give the results in the items' order.
+
+    Only as many items as there are workers are under way at once, so memory stays flat and a
+    killed run has little to do again. When the caller stops, what has not begun is dropped.
+    """
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="dsk")
+    waiting: deque[tuple[T, Future[U]]] = deque()
+    ended = False
+    try:
+        for item in items:
+            waiting.append((item, pool.submit(work, item)))
+            if len(waiting) > workers:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        while waiting:
+            done, future = waiting.popleft()
+            yield done, future.result()
+        ended = True
+    finally:
+        pool.shutdown(wait=ended, cancel_futures=True)  # after Ctrl-C nobody waits for a download
