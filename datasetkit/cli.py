@@ -126,9 +126,16 @@ def stage_command(name: str) -> Any:
     ) -> None:
         from datasetkit.pipeline import Pipeline, build
 
-        options = {key: _value(value) for key, value in given.items() if value is not None}
+        options = {key: value(key, said) for key, said in given.items() if said is not None}
         pipeline = Pipeline((build(name, options),), alone=True)
         _execute(dataset, pipeline, dry_run=dry_run, as_json=as_json, quiet=quiet)
+
+    arguments = {field.name for field in fields if field.metadata.get("argument")}
+
+    def value(key: str, given: Any) -> Any:
+        if not isinstance(given, list):
+            return given
+        return (" " if key in arguments else ",").join(given)  # a query needs no quotes
 
     own = [_parameter(field) for field in fields]
     signature = inspect.signature(command)
@@ -296,6 +303,7 @@ def _parameter(field: "dataclasses.Field[Any]") -> inspect.Parameter:
     help_ = field.metadata["description"]
     kind: Any = list[str] | None if several else str if required else str | None
     if field.metadata.get("argument"):
+        kind = list[str]
         made: Any = typer.Argument(help=help_, metavar=field.name.upper())
     elif field.type in (bool, "bool"):
         kind = bool | None
@@ -314,10 +322,6 @@ def _parameter(field: "dataclasses.Field[Any]") -> inspect.Parameter:
     )
 
 
-def _value(given: Any) -> Any:
-    return ",".join(given) if isinstance(given, list) else given
-
-
 def _metavar(kind: Any) -> str:
-    name = str(getattr(kind, "__name__", kind))
+    name = str(getattr(kind, "__name__", kind)).removesuffix(" | None")
     return {"int": "INTEGER", "float": "NUMBER"}.get(name, "TEXT")
