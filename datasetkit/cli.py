@@ -7,7 +7,9 @@ pictures failed, 130 interrupted (run the same command again to go on).
 import dataclasses
 import inspect
 import os
+import shlex
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -107,7 +109,8 @@ def _by_ctrl_c(error: BaseException | None) -> bool:
 def _refuse(error: DatasetkitError) -> None:
     sys.stderr.write(f"dsk: {error}\n")
     sys.stderr.flush()
-    if isinstance(error, Interrupted):
+    if isinstance(error, Interrupted) or any(t.name[:3] == "dsk" for t in threading.enumerate()):
+        sys.stdout.flush()
         os._exit(error.exit_code)  # without waiting for downloads that nobody wants any more
     sys.exit(error.exit_code)
 
@@ -238,7 +241,11 @@ def _execute(
     with _screen(as_json=as_json, quiet=quiet) as screen:
         if isinstance(lone, Source) and not (as_json or quiet) and _someone_there():
             pipeline.check()
-            lone = lone.settled(screen.choose)
+            meant = lone.settled(screen.choose)
+            for name, value in meant.changed_options().items():
+                if value != getattr(lone, name):
+                    screen.say(f"to be asked no more, write {shlex.quote(str(value))}")
+            lone = meant
         if dry_run and isinstance(lone, Source):
             pipeline.check()
             there = (folder / MEMORY).is_dir()
@@ -284,7 +291,9 @@ def _screen(*, as_json: bool, quiet: bool) -> Iterator["Screen"]:
     try:
         yield screen
     except KeyboardInterrupt as error:
-        raise Interrupted(GO_ON) from error
+        interrupted = Interrupted(GO_ON)
+        screen.fail(interrupted)
+        raise interrupted from error
     except DatasetkitError as error:
         screen.fail(error)
         raise

@@ -55,11 +55,13 @@ def set_key(context: typer.Context, site: SiteName) -> None:
         ENVIRONMENT,
         WORDS,
         account_for,
+        kept_keys,
         names_in_keys,
+        way_back,
         where_got,
     )
     from datasetkit.grabbers.sites import known_site
-    from datasetkit.settings import fault, read_keys, write_keys
+    from datasetkit.settings import fault, write_keys
     from datasetkit.sites_shown import own_server
 
     if context.args:  # perhaps a key: what click says of it would repeat it
@@ -72,8 +74,9 @@ def set_key(context: typer.Context, site: SiteName) -> None:
         raise UsageError(f"{row.name} has no host of its own: {own_server()}")
     account = account_for(row)
     if not row.key_help or not account.wants:
-        raise UsageError(f"{row.name} asks for no key; there is nothing to set")
-    keys = read_keys()
+        back = f"; {way_back(account)}" if account.sources else ""
+        raise UsageError(f"{row.name} asks for no key; there is nothing to set{back}")
+    keys = kept_keys()
     _say(f"{row.name}: {where_got(row)}")
     given = _asked(account) if sys.stdin.isatty() else _piped(account)
     for what, value in given.items():
@@ -92,11 +95,11 @@ def set_key(context: typer.Context, site: SiteName) -> None:
 @auth.command("remove")
 def remove_key(site: SiteName) -> None:
     """Take a site's login and key out of keys.yaml."""
-    from datasetkit.grabbers.credentials import names_in_keys
+    from datasetkit.grabbers.credentials import kept_keys, names_in_keys
     from datasetkit.grabbers.sites import known_site
-    from datasetkit.settings import keys_file, read_keys, write_keys
+    from datasetkit.settings import keys_file, write_keys
 
-    keys = read_keys()
+    keys = kept_keys()
     name = site.strip().lower()
     try:
         row = known_site(site)
@@ -124,14 +127,14 @@ def check(
     """Say which keys are set; sites that are named are asked.
 
     Without names no site is asked. A site that is named is asked once, for one post, whether it
-    takes the key. Exit code 1 where a named site lacks its key or refuses it, or an account is
-    half set.
+    takes the key. Exit code 1 where a named site lacks its key or refuses it, an account is half
+    set, or a key is kept for a site that does not exist.
     """
-    from datasetkit.grabbers.credentials import account_for
+    from datasetkit.grabbers.credentials import account_for, strangers
     from datasetkit.grabbers.sites import all_sites, site_named
     from datasetkit.sites_shown import show_standing, standing_of, write_lines
 
-    rows = [site_named(name) for name in names] if names else all_sites().values()
+    rows = [site_named(name) for name in names or ()] or list(all_sites().values())
     accounts = list({row.name: account_for(row) for row in rows}.values())
     said: dict[str, tuple[bool, str]] = {}
     for account in accounts:
@@ -140,38 +143,46 @@ def check(
     if as_json:
         write_lines(standing_of(account, said.get(account.site.name)) for account in accounts)
     else:
-        show_standing(accounts, said)
+        show_standing(accounts, said, brief=not names)
+    lost = [text for row in rows for text in strangers(row)] if names else strangers()
+    for text in dict.fromkeys(lost):
+        _say(text)
     half = [account for account in accounts if account.wrong and (names or account.sources)]
-    if half or not all(works for works, _ in said.values()):
+    if half or lost or not all(works for works, _ in said.values()):
         raise typer.Exit(1)
 
 
 def _verdict(account: "Account") -> tuple[bool, str]:
-    from datasetkit.grabbers.accounts import verdict
+    from datasetkit.grabbers.accounts import refused, verdict
 
     try:
         return True, verdict(account, _say)
     except KeyboardInterrupt as error:
         raise Interrupted("interrupted") from error
     except SiteError as error:
-        return False, str(error)
+        return False, refused(account, str(error))
 
 
 def _asked(account: "Account") -> dict[str, str]:
-    """Ask a person at a terminal, the key without echo."""
+    """Ask a person at a terminal, the key without echo, until all that is needed is said."""
     from datasetkit.grabbers.credentials import WORDS
 
-    given = {}
+    given: dict[str, str] = {}
     try:
         for what in account.wants:
             text = WORDS[what]
+            if what in given:
+                continue
             if what not in account.needs:
                 given[what] = typer.prompt(f"{text} (a number; empty for none)", default="",
                                            show_default=False, err=True).strip()  # fmt: skip
             else:
                 hidden = what == "API_KEY"
                 text += " (it is not shown)" * hidden
-                given[what] = typer.prompt(text, hide_input=hidden, err=True).strip()
+                while not (said := typer.prompt(text, default="", show_default=False,
+                                                hide_input=hidden, err=True).strip()):  # fmt: skip
+                    _say(f"that was empty, and the {WORDS[what]} is needed; Ctrl-C gives up")
+                given |= _pasted(account, said) or {what: said}
     except typer.Abort as error:
         raise Interrupted("interrupted; nothing was changed") from error
     return given
@@ -182,14 +193,28 @@ def _piped(account: "Account") -> dict[str, str]:
     from datasetkit.grabbers.credentials import WORDS
 
     lines = [line.strip() for line in sys.stdin.read(MAX_STDIN).splitlines()]
+    pasted: dict[str, str] = {}
+    for line in lines:
+        pasted |= _pasted(account, line)
+    if all(pasted.get(what) for what in account.needs):
+        return pasted
     for whats in (account.needs, account.wants):
         if len(lines) == len(whats):
-            given = dict(zip(whats, lines, strict=True))
+            given = dict(zip(whats, lines, strict=True)) | pasted
             if all(given[what] for what in account.needs):
                 return given
     few, all_ = (", ".join(WORDS[w] for w in whats) for whats in (account.needs, account.wants))
     more = f", or {len(account.wants)}: {all_}" if all_ != few else ""
     raise UsageError(f"stdin must hold {len(account.needs)} lines: {few}{more}")
+
+
+def _pasted(account: "Account", text: str) -> dict[str, str]:
+    """Take ``&api_key=...&user_id=...`` apart, as Gelbooru's page shows it; {} for all else."""
+    parts = dict(part.partition("=")[::2] for part in text.strip("?&").split("&"))
+    names = {what.lower(): what for what in account.wants}
+    if not set(parts) <= set(names) or not all(parts.values()):
+        return {}
+    return {what: parts[name] for name, what in names.items() if name in parts}
 
 
 def _say(text: str) -> None:

@@ -25,6 +25,10 @@ class SiteError(DatasetkitError):
     """A site that cannot be reached, or that answered with a refusal."""
 
 
+class Gone(SiteError):
+    """A file that its site lists and does not have any more."""
+
+
 class ModelError(DatasetkitError):
     """A model that is missing, damaged, or not what its neighbours say it is."""
 

@@ -188,6 +188,8 @@ def summary(outcome: Outcome) -> str:
 def surveyed(outcome: Outcome) -> list[str]:
     """What a source offers, in a few lines: how many pictures, how large, with which tags."""
     lines = [f"{outcome.added} picture{'s' * (outcome.added != 1)} would be fetched"]
+    if outcome.stage == "refresh":  # which fetches none
+        return [f"{outcome.changed} picture{'s' * (outcome.changed != 1)} would change"]
     if outcome.sized:
         guessed = outcome.bytes * outcome.added // outcome.sized
         about = "" if outcome.sized == outcome.added else "about "

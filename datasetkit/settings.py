@@ -11,7 +11,7 @@ import shlex
 import stat
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -65,11 +65,12 @@ def own_sites() -> Mapping[str, Mapping[str, Any]]:
     return _entries(path, _text(path, secret=False))
 
 
-def read_keys() -> dict[str, dict[str, str]]:
+def read_keys(known: Collection[str] = ()) -> dict[str, dict[str, str]]:
     """Read ``keys.yaml``: login, user_id and api_key of each site by its name in lower case.
 
     Raises UsageError for a file that others can read (on POSIX), with the way out, and for one
-    that holds anything else; entries are named by their number, since a name may be a key.
+    that holds anything else; entries are named by their number, since a name may be a key, and by
+    their name where that is one of the ``known``.
     """
     try:
         path = keys_file()
@@ -78,11 +79,12 @@ def read_keys() -> dict[str, dict[str, str]]:
     data = _yaml(path, _text(path, secret=True), secret=True)
     found: dict[str, dict[str, str]] = {}
     for number, (name, entry) in enumerate(_below(path, data, "keys"), start=1):
-        where = f"{path}: entry {number}"
+        name = str(name).lower()
+        where = f"{path}: entry {number}" + (f" ({name})" if name in known else "")
         if not isinstance(entry, dict) or not set(entry) <= set(WHATS):
             raise UsageError(f"{where} must hold {', '.join(WHATS)} and nothing else")
         values = {what: _value(where, what, value) for what, value in entry.items()}
-        if found.setdefault(str(name).lower(), values) is not values:
+        if found.setdefault(name, values) is not values:
             raise UsageError(f"{where} is for a site that has one already")
     return found
 

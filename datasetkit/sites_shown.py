@@ -40,9 +40,10 @@ def _state(account: Account) -> str:
 def facts_of(account: Account) -> dict[str, Any]:
     """All of a site as plain values."""
     site = account.site
-    same = ("name", "also", "family", "url", "api_url", "terms", "page", "pages", "depth", "md5",
+    same = ("name", "also", "url", "api_url", "terms", "page", "pages", "depth", "md5",
             "kinds", "rate", "file_rate", "at_once")  # fmt: skip
     return {name: getattr(site, name) for name in same} | {
+        "family": _kin(site),
         "ratings": {RATINGS[letter]: word for letter, word in site.ratings.items()},
         "key": _need(site),
         "key_set": account.complete,
@@ -74,16 +75,31 @@ def _console() -> Console:
     return console
 
 
-def show_standing(accounts: Iterable[Account], said: Mapping[str, tuple[bool, str]]) -> None:
-    """Print what is set of each account, and what its site said to it."""
+def show_standing(
+    accounts: Iterable[Account], said: Mapping[str, tuple[bool, str]], *, brief: bool = False
+) -> None:
+    """Print what is set of each account, and what its site said to it.
+
+    The ``brief`` print begins with what is set, and has one line for all that need not be.
+    """
+    rest: list[str] = []
+    if brief:
+        accounts = sorted(accounts, key=lambda account: not account.sources)
+        touched = [account for account in accounts if account.sources or account.site.needs_key]
+        rest = [each.site.name for each in accounts if each not in touched]
+        accounts = touched
     table = Table("site", "key", "", box=None, header_style="bold", pad_edge=False)
     for account in accounts:
         site = account.site
         works, text = said.get(site.name, (True, ""))
         bad = account.wrong or not works
-        words = _state_in_words(account) + (f"; {text}" if text else "")
+        words = "; ".join(filter(None, (_state_in_words(account), text)))
         table.add_row(escape(site.name), _need(site), escape(words), style="yellow" * bad)
-    _console().print(table)
+    console = _console()
+    console.print(table)
+    if rest:
+        text = f"Not set and not needed (dsk sites SITE says where one helps): {', '.join(rest)}"
+        console.print(text, markup=False)
 
 
 def _set_where(account: Account) -> str:
@@ -170,7 +186,7 @@ def show_one(account: Account) -> None:
         "other names": ", ".join(site.also),
         "address": site.url or own_server(),
         "its API": site.api_url,
-        "family": site.family,
+        "family": _kin(site),
         "key": f"{_need(site)}; {_set_where(account)}" if site.key_help else "not needed",
         "it is got": site.key_help,
         "it is set by": f"{how} or {variables}" if site.key_help and site.url else "",
@@ -198,7 +214,12 @@ def _names(site: Site) -> str:
 
 
 def _kin(site: Site) -> str:
-    return next((name for name, row in TEMPLATES.items() if row.family == site.family), "")
+    """The word for its family in sites.yaml, where the 0.2 forks have one of their own."""
+    alike = {name: row for name, row in TEMPLATES.items() if row.family == site.family}
+    return max(
+        alike,
+        key=lambda name: (alike[name].reads == site.reads, alike[name].answers == site.answers),
+    )
 
 
 def _terms(site: Site) -> str:

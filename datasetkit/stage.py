@@ -169,6 +169,10 @@ class Source(Stage):
         """How many files may be fetched side by side."""
         return 4
 
+    def several(self) -> bool:
+        """Say whether it asks several sites, so that the others go on where one does not serve."""
+        return False
+
     def expected(self) -> int | None:
         """How many pictures may come, for the progress bar; None where nobody knows."""
         return None

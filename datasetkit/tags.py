@@ -12,6 +12,10 @@ from fnmatch import fnmatchcase
 
 MAX_NAME = 300  # longer "tags" are prose that lost its commas; they are cut
 
+# What nearly all names are, and what stays as it is: ASCII without blanks, commas and the marks
+# that prompts give a meaning, its underscores single and inside.
+_PLAIN = re.compile(r"[!-+\--9;=-^`-{}~]+(?:_[!-+\--9;=-^`-{}~]+)*")
+
 # A name whose letters never stand two in a row is a face: its underscores are part of the drawing.
 _WORD = re.compile(r"[^\W_]{2}")
 # Control, format (right-to-left marks, zero-width), surrogate and private code points, and line
@@ -47,6 +51,8 @@ def from_caption(text: str) -> str:
 
     Does what :func:`clean_name` does but for the entities: a caption is not HTML.
     """
+    if len(text) <= MAX_NAME and _PLAIN.fullmatch(text):
+        return text
     blanks = "".join(" " if c.isspace() or c == "," else c for c in text)
     seen = "".join(c for c in blanks if unicodedata.category(c) not in _UNSEEN)
     name = "_".join(unicodedata.normalize("NFC", seen).split())

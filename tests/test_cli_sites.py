@@ -131,6 +131,9 @@ class TestSites:
         assert found["danbooru"]["key_set"] and not found["e621"]["key_set"]
         assert found["danbooru"]["rate"] == 0.5
         assert found["gelbooru"]["key"] == "needed"
+        words = {"gelbooru": "gelbooru", "mine": "e621", "yande.re": "moebooru"}
+        words |= dict.fromkeys(("safebooru.org", "tbib.org", "rule34.xxx"), "gelbooru02")
+        assert {name: found[name]["family"] for name in words} == words
         assert found["rule34.xxx"]["ratings"]["general"] == "safe"
         assert found["gelbooru"]["variables"] == ["DSK_GELBOORU_USER_ID", "DSK_GELBOORU_API_KEY"]
         one = dsk("sites", "mine", "--json")
@@ -213,6 +216,18 @@ class TestSet:
         done = typed(f"me\n{SECRET}", "auth", "set", "danbooru", DSK_DANBOORU_LOGIN="other")
         assert "DSK_DANBOORU_LOGIN of the environment still come first" in done.stderr
 
+    @pytest.mark.parametrize(
+        "lines",
+        [f"&api_key={SECRET}&user_id=7", f"user_id=7&api_key={SECRET}\n",
+         f"7\n&api_key={SECRET}&user_id=7\n", f"7\napi_key={SECRET}\n"],
+    )  # fmt: skip
+    def test_what_gelbooru_shows_is_taken_apart(
+        self, typed: CommandLine, config: Path, lines: str
+    ) -> None:
+        assert typed(lines, "auth", "set", "gelbooru").returncode == 0
+        text = (config / "keys.yaml").read_text()
+        assert f'user_id: "7"\n    api_key: "{SECRET}"\n' in text
+
     def test_a_person_is_asked_and_the_key_not_shown(self, tmp_path: Path, config: Path) -> None:
         main, side = pty.openpty()
         process = subprocess.Popen(
@@ -226,7 +241,8 @@ class TestSet:
         )
         os.close(side)
         seen = ""
-        for asked, answer in (("login", "me"), ("user id", ""), ("shown): ", SECRET)):
+        for asked, answer in (("login: ", ""), ("login: ", "me"), ("user id", ""),
+                              ("shown): ", ""), ("shown): ", SECRET)):  # fmt: skip
             seen += until(main, asked)
             os.write(main, f"{answer}\n".encode())
         seen += until(main, "kept in")
@@ -234,6 +250,8 @@ class TestSet:
         os.close(main)
         assert "it is on https://danbooru.donmai.us/profile" in seen
         assert SECRET not in seen
+        assert "that was empty, and the login is needed" in seen
+        assert "that was empty, and the API key is needed" in seen
         text = (config / "keys.yaml").read_text()
         assert SECRET in text and "user_id" not in text
 
@@ -272,8 +290,47 @@ class TestCheck:
         assert "e621 helps login and API key from keys.yaml" in shown
         assert "gelbooru needed user id and API key from the environment" in shown
         assert "rule34.xxx needed not set; dsk auth set rule34.xxx, or set DSK_RULE34" in shown
-        assert "yande.re not needed konachan.com" in shown
+        assert "; ;" not in shown and " ; " not in shown
+        names = [line.split()[0] for line in done.stdout.splitlines()[1:4]]
+        assert names == ["gelbooru", "e621", "rule34.xxx"]
+        assert "Not set and not needed (dsk sites SITE says where one helps): danbooru," in shown
+        assert "yande.re, konachan.com" in shown
         assert SECRET not in done.stdout + done.stderr
+
+    def test_what_needs_no_key_and_was_asked_is_said_without_a_gap(
+        self, dsk: CommandLine, config: Path
+    ) -> None:
+        with Server(lambda asked: Reply(200, b"[]")) as server:
+            own(config, f"mine: {{family: moebooru, url: '{server.url}'}}")
+            done = dsk("auth", "check", "mine")
+        assert "mine not needed answers" in " ".join(done.stdout.split()), done.stdout
+
+    def test_a_key_for_no_site_is_a_fault(self, dsk: CommandLine, config: Path) -> None:
+        keep(config, f"e621: {{login: a, api_key: b}}, danboru: {{login: me, api_key: {SECRET}}},"
+             f"{SECRET}: {{login: me}}, booru.example: {{login: me, api_key: c}}")  # fmt: skip
+        done = dsk("auth", "check")
+        assert done.returncode == 1
+        near = "entry 2 is for no site there is; did you mean 'danbooru'?"
+        far = "entry 3 is for no site there is; dsk sites lists them"
+        where = config / "keys.yaml"
+        assert done.stderr == f"{where}: {near}\n{where}: {far}\n"  # 4 may be a --url server's
+        assert SECRET not in done.stdout + done.stderr
+        named = dsk("auth", "check", "danbooru", "--offline", "--json")
+        assert (named.returncode, named.stderr) == (1, f"{where}: {near}\n")
+        assert dsk("auth", "check", "e621", "--offline").returncode == 0
+
+    def test_half_a_key_where_none_is_asked_for_leads_nowhere_in_a_circle(
+        self, typed: CommandLine, dsk: CommandLine, config: Path
+    ) -> None:
+        keep(config, "tbib: {user_id: 7}")
+        done = dsk("auth", "check")
+        shown = " ".join(done.stdout.split())
+        assert done.returncode == 1 and "auth set tbib" not in shown
+        assert "it asks for no key, so call dsk auth remove tbib.org" in shown
+        refused = typed("", "auth", "set", "tbib").stderr
+        assert "nothing to set; call dsk auth remove tbib.org" in refused
+        assert dsk("auth", "remove", "tbib.org").returncode == 0
+        assert dsk("auth", "check").returncode == 0
 
     def test_half_an_account_is_said(self, dsk: CommandLine) -> None:
         done = dsk("auth", "check", DSK_DANBOORU_LOGIN="me")
@@ -321,9 +378,25 @@ class TestCheck:
             found = rows(dsk("auth", "check", "mine", "--json"))
             offline = dsk("auth", "check", "mine", "--offline")
         assert (done.returncode, offline.returncode) == (1, 0)
-        assert "does not know this login and key" in " ".join(done.stdout.split())
+        shown = " ".join(done.stdout.split())
+        assert "does not know this login and key; dsk auth set mine keeps another in" in shown
+        assert str(config / "keys.yaml") in done.stdout.replace("\n", "").replace(" ", "")
+        assert "DSK_" not in shown and "auth check" not in shown
         assert found["mine"]["works"] is False and found["mine"]["state"] == "complete"
         assert SECRET not in done.stdout + done.stderr + str(found)
+
+    def test_a_wrong_key_of_the_environment_is_looked_for_there(
+        self, dsk: CommandLine, config: Path
+    ) -> None:
+        with Server(member("another")) as server:
+            own(config, f"mine: {{family: danbooru, url: '{server.url}'}}")
+            keys = {"DSK_MINE_LOGIN": "me", "DSK_MINE_API_KEY": SECRET}
+            checked = dsk("auth", "check", "mine", **keys)
+            grabbed = dsk("grab", "cirno", "--site", "mine", **keys)
+        shown = " ".join(checked.stdout.split())
+        assert "this login and key; look at DSK_MINE_LOGIN and DSK_MINE_API_KEY (401)" in shown
+        assert "or see dsk auth check mine (401)" in " ".join(grabbed.stderr.split())
+        assert SECRET not in checked.stdout + grabbed.stderr
 
     def test_gelbooru_takes_the_key_or_not(self, dsk: CommandLine, config: Path) -> None:
         site = GelbooruSite(pictures(2), key=SECRET)

@@ -22,7 +22,7 @@ from datasetkit.dataset.recovery import recover
 from datasetkit.dataset.rows import from_line, to_line
 from datasetkit.errors import DatasetError
 from datasetkit.pixels import Picture
-from datasetkit.record import Origin, Record
+from datasetkit.record import HAND, Origin, Record
 
 FORMAT = 1  # of the files in .dsk
 
@@ -75,7 +75,10 @@ class Dataset:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._open.close()
+        try:
+            self._open.close()
+        except OSError as failed:
+            raise cannot_write(self.path, failed) from failed
         if error is not None and self._made and not (self.journal.kept or self.journal.rejected):
             self._unmake()
 
@@ -114,6 +117,18 @@ class Dataset:
             if md5 and _says(self.journal.kept.get(key), md5=md5):
                 return key
         return None
+
+    def left_out(self, md5: str) -> bool:
+        """Say whether a picture was left out whose file some site has under this md5."""
+        rejected = self.journal.rejected
+        keys = self.journal.posts.keys(md5_mark(md5)) if md5 else ()
+        return any(_says(rejected.get(key), md5=md5) for key in keys)
+
+    def by_hand(self, record: Record) -> bool:
+        """Say whether a person has put other pixels into a picture's file."""
+        entry = self.journal.kept.entry(record.key)
+        touched = entry is not None and self.places.size(entry.file) != entry.file_bytes
+        return touched or HAND in record.facts
 
     def record(self, key: str) -> Record | None:
         """A kept record."""
@@ -194,8 +209,8 @@ class Dataset:
             )
 
     def _unmake(self) -> None:
-        """Leave no empty dataset behind where nothing came of it."""
-        if not history.entries(self.memory):
+        """Leave no empty dataset behind where nothing came of it, not even a part of a file."""
+        if not history.entries(self.memory) and not self.places.fetched():
             shutil.rmtree(self.memory, ignore_errors=True)
             with suppress(OSError):
                 self.path.rmdir()

@@ -138,7 +138,7 @@ def _as_it_was_left(journal: Journal, places: Places, key: str) -> bool:
 
 
 def _repainted(record: Record, line: Line) -> Record | None:
-    """The record with its new size, where another program wrote its picture."""
+    """The record with its new size and a mark, where another program wrote its picture."""
     path = record.picture.path
     if path.stat().st_size == line.get("bytes"):
         return None
@@ -146,7 +146,7 @@ def _repainted(record: Record, line: Line) -> Record | None:
         size = decode(path).size
     except PictureError:
         size = record.picture.size  # the next stage that looks at it will reject it
-    return replace(record, picture=Picture(path, size))
+    return replace(record, picture=Picture(path, size)).with_facts(HAND, "pixels")
 
 
 def _kept_again(line: Line) -> Line:

@@ -1,5 +1,6 @@
 """Where a dataset's files lie, and how they follow a committed line by rename."""
 
+import hashlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -8,6 +9,7 @@ from pathlib import Path
 
 from datasetkit.dataset.captions import caption_path
 from datasetkit.dataset.lines import Line
+from datasetkit.errors import DatasetError
 
 MEMORY = ".dsk"
 
@@ -56,20 +58,36 @@ class Places:
         self.parts.mkdir(exist_ok=True)
         return self.parts / f"{name}.part"
 
+    def fetched(self) -> bool:
+        """Say whether something lies here that was fetched and is in no log."""
+        return any(any(folder.glob("*")) for folder in (self.parts, self._quarantine))
+
     def clear_parts(self) -> None:
         """Forget the downloads that nobody will go on with."""
         shutil.rmtree(self.parts, ignore_errors=True)
 
     def quarantine(self, part: Path) -> Path:
         """Keep a file that is not what its site lists, so that a person can look at it."""
-        folder = self.memory / "quarantine"
-        folder.mkdir(exist_ok=True)
-        target = folder / part.name.removesuffix(".part")
+        self._quarantine.mkdir(exist_ok=True)
+        target = self._quarantine / part.name.removesuffix(".part")
+        if target.exists() and digest(target) != (own := digest(part)):
+            target = target.with_stem(f"{target.stem}-{own}")
         os.replace(part, target)
         return target
 
+    @property
+    def _quarantine(self) -> Path:
+        return self.memory / "quarantine"
+
     def make(self) -> None:
-        """Make the folders that are missing."""
+        """Make the folders that are missing.
+
+        Raises DatasetError for a link among them: a dataset may come from anyone, and what is
+        written or cleared away here must not be elsewhere.
+        """
+        for path in (self.memory, *self.memory.glob("*"), *self.memory.glob("undo/*")):
+            if path.is_symlink():
+                raise DatasetError(f"{path} is a link that leads out of the dataset; remove it")
         for folder in (self.workshop, self.rejected, self.originals):
             folder.mkdir(parents=True, exist_ok=True)
 
@@ -111,6 +129,11 @@ class Places:
         folder.mkdir(exist_ok=True)
         os.replace(stranger, folder / f"{os.urandom(4).hex()}-{stranger.name}")
         return f"{stranger.name} was in the way; it is in {folder} now"
+
+
+def digest(path: Path) -> str:
+    """A digest of a file's bytes, to know our own work by."""
+    return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
 
 
 def save(source: Path, target: Path) -> None:

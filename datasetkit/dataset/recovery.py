@@ -7,7 +7,7 @@ from pathlib import Path
 from datasetkit.dataset import captions, history
 from datasetkit.dataset.journal import Journal
 from datasetkit.dataset.lines import Line, drafts
-from datasetkit.dataset.places import Places, save
+from datasetkit.dataset.places import Places, digest, save
 from datasetkit.dataset.rows import from_line
 
 
@@ -58,11 +58,6 @@ def _roll_back(journal: Journal, places: Places, entry: Line, saved: Path) -> No
         text.unlink()
         if before:
             captions.write_caption(from_line(before, places.path))
-
-
-def digest(path: Path) -> str:
-    """A digest of a file's bytes, to know our own work by."""
-    return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest()
 
 
 def _text_digest(text: str) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 from datasetkit.dataset import captions, history
 from datasetkit.dataset.dataset import Dataset
 from datasetkit.dataset.lines import Line, Log, write_file
-from datasetkit.dataset.places import save
-from datasetkit.dataset.recovery import digest, promise
+from datasetkit.dataset.places import digest, save
+from datasetkit.dataset.recovery import promise
 from datasetkit.dataset.rows import from_line
 from datasetkit.errors import DatasetError
 from datasetkit.record import HAND, Record
@@ -26,11 +26,13 @@ class Step:
     """A change in the making: what each key was before is written down before it changes.
 
     Use as a context manager. Left by an exception, the step stays open: the same calls go on with
-    it, other calls close it first. Its history line is written when it ends.
+    it, other calls close it first. Its history line is written when it ends. The originals of
+    pictures that it ``paints`` are kept; without, its files are as they came.
     """
 
-    def __init__(self, dataset: Dataset, calls: Sequence[Call]) -> None:
+    def __init__(self, dataset: Dataset, calls: Sequence[Call], *, paints: bool = True) -> None:
         self.dataset = dataset
+        self._paints = paints
         self.calls = [{name: dict(options) for name, options in call.items()} for call in calls]
         self.memory = dataset.memory
 
@@ -43,7 +45,9 @@ class Step:
         self._folder = history.undo_folder(self.memory, self.number)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._before = Log(history.before_log(self.memory, self.number))
-        self._seen = {line["key"] for _, _, line in self._before}
+        self._seen: dict[str, str] = {}  # the file of each key that is new, "" for the others
+        for _, _, line in self._before:
+            self._seen[line["key"]] = line["file"] if line["before"] is None else ""
         self._originals = {path.stem for path in self.dataset.places.originals.iterdir()}
         marker = {"step": self.number, "stages": self.calls}
         write_file(history.open_marker(self.memory), json.dumps(marker).encode())
@@ -76,7 +80,11 @@ class Step:
 
     def announce(self, changes: Sequence[tuple[Record, Path | None]]) -> None:
         """Bring to the disk what records are before they change; many at once cost one sync."""
-        new = [(record, staged) for record, staged in changes if record.key not in self._seen]
+        new = [
+            (record, staged)
+            for record, staged in changes
+            if self._seen.get(record.key) not in {"", record.picture.path.name}
+        ]
         for record, staged in new:
             self._note_before(record, staged)
         if new:
@@ -84,15 +92,16 @@ class Step:
 
     def _note_before(self, record: Record, staged: Path | None) -> None:
         key = record.key
-        line = self.dataset.journal.kept.get(key)
+        known = key in self._seen  # new in this step, and of another suffix now
+        line = None if known else self.dataset.journal.kept.get(key)
         picture = self.dataset.path / (line or {"file": "-"})["file"]
         if line and staged and picture.exists():
             save(picture, self._folder / line["file"])
-            if Path(line["file"]).stem not in self._originals:
+            if self._paints and Path(line["file"]).stem not in self._originals:
                 save(picture, self.dataset.places.originals / line["file"])
         entry = {"key": key, "before": line, "file": record.picture.path.name}
         self._before.append(entry | promise(staged, captions.caption(record)))
-        self._seen.add(key)
+        self._seen[key] = "" if line else record.picture.path.name
 
 
 def undo(dataset: Dataset) -> Line:
@@ -184,7 +193,12 @@ def _take_back(dataset: Dataset, entry: Line, folder: Path, number: int) -> None
             aside.mkdir(parents=True, exist_ok=True)
             os.replace(painted, aside / painted.name)
     if current is not None:
-        record = _with_later_edits(record, from_line(current, dataset.path))
+        standing = from_line(current, dataset.path)
+        record = _with_later_edits(record, standing)
+        if staged is None:  # only a person can have changed the file since
+            record = replace(record, picture=standing.picture)
+            if HAND in standing.facts:
+                record = record.with_facts(HAND, standing.facts[HAND])
     dataset.put(record, number, staged)
     if reject:
         shelved.unlink(missing_ok=True)

@@ -64,7 +64,8 @@ def run_pipeline(dataset: Dataset, pipeline: Pipeline, report: Report) -> list[O
             report(Ended(outcome))
         else:
             outcome = run_leg(dataset, leg, report)
-            done.note(parts, index, outcome.outputs)
+            whole = not (isinstance(leg[0], Source) and outcome.errors)
+            done.note(parts, index, outcome.outputs, whole)
         outcomes.append(outcome)
     return outcomes
 
@@ -93,11 +94,13 @@ class _Done:
         marks = self._marks["legs"][: index + 1]
         return [mark["call"] for mark in marks] == [_calls(leg) for leg in parts[: index + 1]]
 
-    def note(self, parts: Sequence[tuple[Stage, ...]], index: int, outputs: list[Path]) -> None:
-        """Remember that a leg ran to its end."""
+    def note(
+        self, parts: Sequence[tuple[Stage, ...]], index: int, outputs: list[Path], whole: bool
+    ) -> None:
+        """Remember that a leg ran to its end; one that is not ``whole`` will run again."""
         kept = self._marks["legs"][:index]
         files = [str(path.resolve()) for path in outputs]
-        mark = {"call": _calls(parts[index]), "outputs": files}
+        mark = {"call": _calls(parts[index]) if whole else [], "outputs": files}
         self._marks = {"legs": [*kept, mark], "state": fingerprint(self._dataset)}
         write_file(self._path, json.dumps(self._marks, indent=1).encode())
 

@@ -16,7 +16,7 @@ from datasetkit.catalog import name_of
 from datasetkit.dataset import Dataset, Step, note_task
 from datasetkit.dataset.dataset import cannot_write
 from datasetkit.engines.events import Advanced, Began, Ended, Outcome, Report, Said
-from datasetkit.engines.results import Result, commit, count, in_order
+from datasetkit.engines.results import Result, commit, count, in_order, machine_fault
 from datasetkit.engines.sources import run_source
 from datasetkit.errors import DatasetkitError, PictureError
 from datasetkit.pipeline import call_of
@@ -122,10 +122,14 @@ def _mapped(leg: Sequence[Map], record: Record) -> Result:
         try:
             became = stage(record)
         except PictureError as error:
+            if lack := machine_fault(error):
+                raise lack from error
             return Result(before, Drop(str(error), error=True), name_of(stage))
         except DatasetkitError:
             raise
         except (Exception, MemoryError) as error:  # one bad file never stops the rest
+            if machine_fault(error):
+                raise
             fault = f"{type(error).__name__}: {error}".splitlines()[0][:200]
             return Result(before, Drop(fault, error=True), name_of(stage))
         if isinstance(became, Drop):

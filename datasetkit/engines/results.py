@@ -1,5 +1,6 @@
 """What became of one record, how it is committed and counted, and work done in order by threads."""
 
+import errno
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,6 +12,8 @@ from datasetkit.dataset import Step
 from datasetkit.engines.events import Outcome
 from datasetkit.record import Record
 from datasetkit.stage import Drop
+
+_MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOSPC}
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -45,6 +48,15 @@ def count(result: Result, name: str, outcome: Outcome, *, new: bool) -> None:
     outcome.rejected[f"{result.stage or name}: {result.drop.reason}"] += 1
     if result.drop.error:
         outcome.errors[result.record.picture.path.name] = result.drop.reason
+
+
+def machine_fault(error: BaseException | None) -> OSError | None:
+    """What this machine lacked, at the bottom of an error that looks like a picture's fault."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _MACHINE:
+            return error
+        error = error.__cause__
+    return None
 
 
 def in_order(work: Callable[[T], U], items: Iterable[T], workers: int) -> Iterator[tuple[T, U]]:

@@ -1,18 +1,21 @@
 """What a source offers, fetched in threads, looked at, and committed in the order of the offers."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from datasetkit import safety
 from datasetkit.catalog import name_of
 from datasetkit.dataset import Dataset, Step
 from datasetkit.engines.events import Advanced, Began, Outcome, Report, Said
-from datasetkit.engines.results import Result, commit, in_order
+from datasetkit.engines.results import Result, commit, in_order, machine_fault
 from datasetkit.engines.twins import FACT, Twins
-from datasetkit.errors import DatasetkitError, PictureError, SiteError, WrongFile
-from datasetkit.frames import frames_in, take_frames
+from datasetkit.errors import DatasetkitError, Gone, PictureError, SiteError, WrongFile
+from datasetkit.frames import VIDEOS, check_decoder, frames_in, take_frames
 from datasetkit.likeness import fingerprint
 from datasetkit.pipeline import call_of
 from datasetkit.pixels import FORMATS, Picture, decode, read_header
@@ -21,6 +24,8 @@ from datasetkit.stage import Drop, Find, Known, Note, Source, Update
 
 GIVE_UP_AFTER = 5  # fetches that fail one after another: the site is down, not the file
 ONE_OF_TWO = "the same picture as another site's"
+NOT_SERVED = "of a site that does not serve its files"
+LEFT_OUT = "left out before, as a picture of another post"
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,7 @@ class Twin:
 
 
 Item = Find | Update | Twin
+Came: TypeAlias = list[Result] | SiteError | PictureError
 
 
 def survey(source: Source, known: Known, report: Report) -> Outcome:
@@ -66,12 +72,19 @@ def survey(source: Source, known: Known, report: Report) -> Outcome:
     name = name_of(source)
     outcome = Outcome(name)
     expected = source.expected()
+    files: set[str] = set()
     report(Began(name, expected))
     for item in _offered(source, known, outcome, report):
         if isinstance(item, Update):
             record = known.record(item.key)
             outcome.changed += record is not None and item.change(record) != record
             continue
+        md5 = item.record.origin.md5 if item.compare else ""
+        why = _at_hand(known, md5) if isinstance(known, Dataset) else ""
+        if why or md5 in files:
+            outcome.passed_over[why or ONE_OF_TWO] += 1
+            continue
+        files.update([md5] if md5 else [])
         outcome.added += 1
         outcome.bytes += item.size
         outcome.sized += bool(item.size)
@@ -83,39 +96,46 @@ def survey(source: Source, known: Known, report: Report) -> Outcome:
 def run_source(dataset: Dataset, source: Source, name: str, report: Report) -> Outcome:
     """Bring in what a source offers; what ails one picture is in the outcome."""
     outcome = Outcome(name)
-    failures = 0
+    failures: Counter[str] = Counter()  # by site
+    silent: set[str] = set()
     expected = source.expected()
     twins = Twins(dataset)
     report(Began(name, expected))
 
-    def fetch(item: Item) -> list[Result] | SiteError | PictureError:
-        if not isinstance(item, Find):
-            return []
-        try:
-            return _fetch(dataset, item)
-        except (SiteError, PictureError) as error:
-            return error
-
     def items() -> Iterator[Item]:
         for item in _offered(source, dataset, outcome, report):
-            alike = isinstance(item, Find) and item.compare and twins.by_md5(item.record)
-            yield Twin(item) if alike and isinstance(item, Find) else item
+            if isinstance(item, Find) and item.record.origin.site in silent:
+                outcome.passed_over[NOT_SERVED] += 1
+            elif not isinstance(item, Find) or not item.compare:
+                yield item
+            elif twins.by_md5(item.record):
+                yield Twin(item)
+            elif dataset.left_out(item.record.origin.md5):
+                outcome.passed_over[LEFT_OUT] += 1
+            else:
+                yield item
 
-    with Step(dataset, [call_of(source)]) as step:
-        for done, (item, results) in enumerate(in_order(fetch, items(), source.at_once()), 1):
+    with Step(dataset, [call_of(source)], paints=False) as step:
+        fetching = Fetching(dataset, source.at_once())
+        for done, (item, results) in enumerate(fetching.of(items()), 1):
             if isinstance(item, Update):
                 _update(step, item, dataset, name, outcome)
                 label = item.key
             elif isinstance(results, DatasetkitError):
                 assert isinstance(item, Find)
-                label = item.name
-                failures += isinstance(results, SiteError)
+                label, site = item.name, item.record.origin.site
+                failures[site] += isinstance(results, SiteError) and not isinstance(results, Gone)
                 outcome.errors[label] = str(results)
-                if failures == GIVE_UP_AFTER:
-                    raise SiteError(f"{failures} downloads in a row failed; the last: {results}")
+                if failures[site] == GIVE_UP_AFTER:
+                    text = f"{GIVE_UP_AFTER} downloads in a row failed"
+                    if not source.several():
+                        raise SiteError(f"{text} (run it again to go on); the last: {results}")
+                    silent.add(site)
+                    told = f"{site} is left out: {text}; the last: {results}"
+                    report(Said(name, told, warning=True))
             else:
-                failures = 0
                 find = item.find if isinstance(item, Twin) else item
+                failures[find.record.origin.site] = 0
                 label = find.name
                 _keep(step, find, results, twins, name, outcome)
             report(Advanced(name, done, expected, label))
@@ -141,8 +161,20 @@ def _offered(
             yield item
 
 
+def _at_hand(dataset: Dataset, md5: str) -> str:
+    """Why a file need not be fetched; "" for one that is unknown."""
+    if dataset.of_md5(md5) is not None:
+        return ONE_OF_TWO
+    return LEFT_OUT if dataset.left_out(md5) else ""
+
+
 def _refused(record: Record) -> str | None:
-    return safety.refusal(record.names, record.origin.rating)
+    """What a rule says of a picture: of its tags, and of all that its sites ever listed.
+
+    A tag that a person took out of the caption has not left the picture.
+    """
+    listed = (name for origin in (record.origin, *record.also) for name in origin.tags.split())
+    return safety.refusal((*record.names, *listed), record.origin.rating)
 
 
 def _update(step: Step, update: Update, dataset: Dataset, name: str, outcome: Outcome) -> None:
@@ -197,23 +229,49 @@ def _update_or_count(
         commit(step, result, name, outcome, new=False)
 
 
-def _fetch(dataset: Dataset, find: Find) -> list[Result]:
-    """Bring one file into the workshop and look at all of it before it counts as a picture."""
-    part = dataset.places.part(find.name)
-    try:
-        find.fetch(part)
-    except WrongFile as error:
-        kept = dataset.places.quarantine(part)
-        raise SiteError(f"{error}; what came instead is {kept}") from error
-    draft = dataset.draft(find.name)
-    os.replace(part, draft)
-    try:
-        with draft.open("rb+") as file:  # a record must never outlive its picture's bytes
-            os.fsync(file.fileno())
-        return _received(dataset, find, draft)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
+class Fetching:
+    """Fetches what is offered, side by side; as many threads as there are cores look at it."""
+
+    def __init__(self, dataset: Dataset, at_once: int) -> None:
+        self._dataset = dataset
+        self._at_once = at_once
+        # A thread keeps the memory that pixels took, so those that fetch do not decode.
+        self._eyes = ThreadPoolExecutor(os.cpu_count() or 1, thread_name_prefix="dsk-eye")
+
+    def of(self, items: Iterator[Item]) -> Iterator[tuple[Item, Came]]:
+        """Each item and what came of it, in order."""
+        try:
+            yield from in_order(self._work, items, self._at_once)
+        finally:
+            self._eyes.shutdown(wait=False, cancel_futures=True)
+
+    def _work(self, item: Item) -> Came:
+        if not isinstance(item, Find):
+            return []
+        try:
+            return self._fetch(item)
+        except (SiteError, PictureError) as error:
+            return error
+
+    def _fetch(self, find: Find) -> list[Result]:
+        """Bring a file into the workshop and look at all of it before it counts as a picture."""
+        part = self._dataset.places.part(find.name)
+        if find.frames and part.stem.endswith(VIDEOS):
+            check_decoder()
+        try:
+            find.fetch(part)
+        except WrongFile as error:
+            kept = self._dataset.places.quarantine(part)
+            raise SiteError(f"{error}; what came instead is {kept}") from error
+        draft = self._dataset.draft(find.name)
+        os.replace(part, draft)
+        try:
+            with draft.open("rb+") as file:  # a record must never outlive its picture's bytes
+                os.fsync(file.fileno())
+            return self._eyes.submit(_received, self._dataset, find, draft).result()
+        except BaseException:
+            draft.unlink(missing_ok=True)
+            raise
 
 
 def _received(dataset: Dataset, find: Find, draft: Path) -> list[Result]:
@@ -227,6 +285,10 @@ def _received(dataset: Dataset, find: Find, draft: Path) -> list[Result]:
         suffix = name.suffix if name.suffix in suffixes else FORMATS[format_name]
         image = decode(draft)
     except PictureError as error:
+        if fault := machine_fault(error):
+            raise fault from error
+        if isinstance(error.__cause__, ImportError):  # another day the decoder may be there
+            raise
         record = replace(find.record, picture=Picture(dataset.path / name, (0, 0)))
         return [Result(record, Drop(str(error), error=True), staged=draft)]
     picture = Picture(dataset.path / name.with_suffix(suffix), image.size)
@@ -245,8 +307,8 @@ def _stills(dataset: Dataset, find: Find, draft: Path) -> list[Result]:
     for number, path in enumerate(taken, 1):
         key = find.record.key if number == 1 else f"{find.record.key}_f{number:02}"
         origin = find.record.origin
-        if number > 1:  # the post itself is known by its first frame alone
-            origin = replace(origin, post=f"{origin.post}#{number}")
+        if number > 1:  # the post and its file are known by their first frame alone
+            origin = replace(origin, post=f"{origin.post}#{number}", md5="")
         size = read_header(path)[1]
         record = replace(
             find.record,

@@ -1,6 +1,6 @@
 """The same picture from two sites: found by its md5, or by its looks, and made one record."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from datasetkit.record import Record
 
 FACT = "likeness"  # the fingerprint of the file as it was fetched, in hexadecimal digits
 LOOK = 512  # pixels of the longer side at least, for the second look
+TRIED = 32  # of a site's look-alikes: of blank pages there may be thousands
 LARGER = 1.02  # times as many pixels: another size, and not a rounding
 
 
@@ -24,7 +25,7 @@ class Twins:
 
     def __init__(self, dataset: Dataset) -> None:
         self._dataset = dataset
-        self._looks: Likenesses | None = None
+        self._looks: dict[str, Likenesses] | None = None  # by the site of the records in it
 
     def by_md5(self, record: Record) -> Record | None:
         """The record whose file, as some site served it, has this record's md5."""
@@ -37,7 +38,7 @@ class Twins:
         if print_ is None or result.staged is None:
             return None
         fresh = Picture(result.staged, result.record.picture.size)
-        for key in self._index().near(print_):
+        for key in self._near(print_, result.record.origin.site):
             standing = self._dataset.record(key)
             if standing is None or result.record.origin.site in _sites(standing):
                 continue
@@ -53,16 +54,20 @@ class Twins:
         """Take note of a picture that is in the dataset now."""
         print_ = _fingerprint(record)
         if self._looks is not None and print_ is not None:
-            self._looks.add(record.key, print_)
+            site = record.origin.site
+            if site not in self._looks:
+                self._looks[site] = Likenesses()
+            self._looks[site].add(record.key, print_)
 
     def joined(self, standing: Record, result: Result) -> Result:
-        """Make one of two: the tags of both, and the larger file while no stage has changed it."""
+        """Make one of two: the tags of both, and the larger file if the other is as it came."""
         fresh = result.record
         record = standing.joined(fresh)
         if result.staged is None:
             return Result(record)
         larger = _area(fresh) > LARGER * _area(standing)
-        if not larger or self._original(standing) is not None:
+        changed = self._original(standing) is not None or self._dataset.by_hand(standing)
+        if changed or not larger:
             result.staged.unlink(missing_ok=True)
             return Result(record)
         others = tuple(o for o in record.also if (o.site, o.post) != _post(fresh))
@@ -78,12 +83,15 @@ class Twins:
             staged=result.staged,
         )
 
-    def _index(self) -> Likenesses:
+    def _near(self, print_: int, site: str) -> Iterator[str]:
+        """Keys of pictures of other sites that look so, the nearest of each site first."""
         if self._looks is None:
-            self._looks = Likenesses()
+            self._looks = {}
             for record in self._dataset.records:
                 self.add(record)
-        return self._looks
+        for other, looks in self._looks.items():
+            if other != site:
+                yield from looks.near(print_)[:TRIED]
 
     def _as_fetched(self, record: Record) -> Path:
         return self._original(record) or record.picture.path

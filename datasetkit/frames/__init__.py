@@ -7,5 +7,6 @@ function may be called from several threads at once.
 
 from datasetkit.frames.basics import SECONDS
 from datasetkit.frames.take import frames_in, take_frames
+from datasetkit.frames.videos import VIDEOS, check_decoder
 
-__all__ = ["SECONDS", "frames_in", "take_frames"]
+__all__ = ["SECONDS", "VIDEOS", "check_decoder", "frames_in", "take_frames"]

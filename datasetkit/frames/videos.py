@@ -15,8 +15,14 @@ from datasetkit.frames.basics import SECONDS, blamed, check_size, hurry, spread
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+VIDEOS = (".mp4", ".webm")
 MAX_VIDEO_FRAMES = 200_000  # looked at one by one: an hour
 LEAP = 100  # frames further on in a video, a seek is cheaper than decoding all on the way
+
+
+def check_decoder() -> None:
+    """Raise PictureError, with the way out, where this installation can decode no video."""
+    _opencv()
 
 
 def _opencv() -> ModuleType:

@@ -4,12 +4,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from datasetkit.errors import SiteError
-from datasetkit.grabbers.credentials import Account
+from datasetkit.grabbers.credentials import ENVIRONMENT, Account, ways
 from datasetkit.grabbers.families import family_of
 from datasetkit.grabbers.family import Ask, Place, Request
 from datasetkit.grabbers.posts import one_line, read_json
 from datasetkit.grabbers.query import parse
 from datasetkit.grabbers.search import asking, open_session
+from datasetkit.settings import keys_file
 
 if TYPE_CHECKING:
     from datasetkit.web import Answer
@@ -40,6 +41,16 @@ def verdict(account: Account, say: Callable[[str], object]) -> str:
     if site.needs_key or site.family in STRICT:
         return "takes the key"
     return "answers; whether the key is right it does not tell"
+
+
+def refused(account: Account, said: str) -> str:
+    """A site's refusal, naming the place alone where the key stands that it refuses."""
+    site, places = account.site, account.sources.items()
+    names = [site.variable(what) for what, where in places if where == ENVIRONMENT]
+    here = [f"look at {' and '.join(names)}"] if names else []
+    if len(names) < len(places):
+        here.append(f"dsk auth set {site.name} keeps another in {keys_file()}")
+    return said.replace(site.look_at(*account.needs), ", or ".join(here) or ways(account))
 
 
 def _level(ask: Ask, account: Account) -> str:

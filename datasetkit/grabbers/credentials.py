@@ -3,7 +3,9 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 from datasetkit.errors import UsageError
 from datasetkit.grabbers.families import family_of
@@ -85,9 +87,11 @@ def credentials_for(site: Site) -> Credentials:
     """Return a user's credentials for a site; "" stands for what is not set.
 
     Raises UsageError, with the command, the variables and where the key is got, where some are
-    missing.
+    missing, and for an entry of ``keys.yaml`` that seems to be this site's under a misspelt name.
     """
     account = account_for(site)
+    if not account.complete and (misspelt := strangers(site)):
+        raise UsageError(misspelt[0])
     if account.wrong:
         raise UsageError(lacking(account))
     return account.own
@@ -103,11 +107,26 @@ def lacking(account: Account) -> str:
 
 
 def ways(account: Account) -> str:
-    """Every way to set what is missing of an account, and where it is got."""
+    """Every way to set what is missing of an account, and where it is got.
+
+    A site that asks for none is no reason to get one: what is set of it is to be taken away.
+    """
     site = account.site
+    if not site.key_help:
+        return f"it asks for no key, so {way_back(account)}"
     names = " and ".join(site.variable(what) for what in account.missing)
     command = f"dsk auth set {site.name}, or " if site.name in all_sites() else ""
     return f"{command}set {names}; {where_got(site)}"
+
+
+def way_back(account: Account) -> str:
+    """Every way to take away what is set of an account."""
+    site, places = account.site, account.sources.items()
+    names = [site.variable(what) for what, where in places if where == ENVIRONMENT]
+    found = [f"unset {' and '.join(names)}"] if names else []
+    if len(names) < len(places):
+        found.append(f"call dsk auth remove {site.name}")
+    return " and ".join(found)
 
 
 def where_got(site: Site) -> str:
@@ -120,8 +139,40 @@ def names_in_keys(site: Site) -> frozenset[str]:
     return frozenset({site.name, *site.also})
 
 
+def kept_keys() -> dict[str, dict[str, str]]:
+    """Read ``keys.yaml``; its refusals name an entry by its site's name where they know that."""
+    return read_keys(_names())
+
+
+def strangers(site: Site | None = None) -> list[str]:
+    """Say of each entry of ``keys.yaml`` that is for no site there is which site it may be for.
+
+    With a site, of those alone that may be its own. A host's name may be that of a server given
+    by ``--url``, unless it is all but a site's.
+    """
+    names = _names()
+    hosts = {urlsplit(row.url).netloc: row.name for row in all_sites().values() if row.url}
+    said = []
+    for number, given in enumerate(read_keys(names), start=1):
+        is_host = "." in given or ":" in given
+        if given in names:
+            continue
+        near = get_close_matches(given, {**hosts, **names}, n=1, cutoff=0.9 if is_host else 0.75)
+        meant = {**hosts, **names}[near[0]] if near else ""
+        if (is_host and not near) or (site and site.name != meant):
+            continue
+        way_out = f"did you mean '{meant}'?" if meant else "dsk sites lists them"
+        said.append(f"{keys_file()}: entry {number} is for no site there is; {way_out}")
+    return said
+
+
+def _names() -> dict[str, str]:
+    """All names under which keys may stand, and the site of each."""
+    return {name: row.name for row in all_sites().values() for name in names_in_keys(row)}
+
+
 def _kept(site: Site) -> dict[str, str]:
-    keys = read_keys()
+    keys = kept_keys()
     entries = [entry for name, entry in keys.items() if name in names_in_keys(site)]
     if len(entries) > 1:
         raise UsageError(f"{keys_file()}: {site.name} stands twice, under two of its names")

@@ -87,8 +87,8 @@ class Danbooru(Family):
         room -= len(chosen)
         nots = [f"-{term}" for term in query.nots]
         unsent = [term for term in query.terms if term not in chosen]
-        free = [f"rating:{','.join(site.ratings[letter] for letter in letters)}"]
-        free += ["-status:deleted"]
+        ratings = ",".join(site.ratings[letter] for letter in letters)
+        free = [*([f"rating:{ratings}"] if ratings else []), "-status:deleted"]
         free += [f"{bound.key}:{bound.raw}" for bound in query.bounds]
         free += [str(query.dates)] if query.dates else []
         free += [f"filetype:{','.join(query.filetypes)}"] if query.filetypes else []
@@ -144,6 +144,10 @@ class Danbooru(Family):
         """Find tags that begin so, the most used first."""
         return like(ask, site, start, CATEGORIES)
 
+    def near(self, ask: Ask, site: Site, start: str) -> list[TagFact]:
+        """Find a hundred tags that begin so."""
+        return like(ask, site, start, CATEGORIES, MANY)
+
 
 def basic(own: Credentials) -> "Keys":
     """A login and key as HTTP Basic sends them, for this family and e621's."""
@@ -158,21 +162,26 @@ def basic(own: Credentials) -> "Keys":
 def named(ask: Ask, site: Site, name: str, kinds: Mapping[int, str]) -> TagFact | None:
     """Look a tag up by its name, or the one that it is an alias of; e621 answers alike."""
     found = _facts(ask, site, {"search[name]": name, "limit": 1}, kinds)
+    found = [tag for tag in found if tag.name == name]  # no other that a server finds better
     if found and found[0].count:
         return found[0]
     asked: dict[str, str | int] = {"search[antecedent_name]": name, "limit": 1}
     asked["search[status]"] = "active"
     aliases = _rows(ask(Request("/tag_aliases.json", asked)), site)
+    aliases = [row for row in aliases if row.get("antecedent_name") == name]
     meant = str(aliases[0].get("consequent_name") or "") if aliases else ""
     if not meant:
         return found[0] if found else None
     meanings = _facts(ask, site, {"search[name]": meant, "limit": 1}, kinds)
+    meanings = [tag for tag in meanings if tag.name == meant]
     return meanings[0] if meanings else TagFact(meant, "general", 0)
 
 
-def like(ask: Ask, site: Site, start: str, kinds: Mapping[int, str]) -> list[TagFact]:
+def like(
+    ask: Ask, site: Site, start: str, kinds: Mapping[int, str], most: int = 8
+) -> list[TagFact]:
     """Find tags that begin so, the most used first; e621 answers alike."""
-    asked: dict[str, str | int] = {"search[name_matches]": f"{start}*", "limit": 8}
+    asked: dict[str, str | int] = {"search[name_matches]": f"{start}*", "limit": most}
     found = _facts(ask, site, asked | {"search[order]": "count"}, kinds)
     return sorted((tag for tag in found if tag.count), key=lambda tag: -(tag.count or 0))
 
@@ -260,8 +269,8 @@ def _sentence(status: int, body: bytes, site: Site) -> str:
         found = read_json(body, site.name)
     kind, message = str(found.get("error") or ""), one_line(found.get("message") or "")
     if "AuthenticationFailure" in kind:
-        login, key = site.variable("LOGIN"), site.variable("API_KEY")
-        return f"{site.name} does not know this login and key; look at {login} and {key} ({status})"
+        look = site.look_at("LOGIN", "API_KEY")
+        return f"{site.name} does not know this login and key; {look} ({status})"
     ways_out = {
         "PostQuery::TagLimitError": "use fewer terms",
         "PaginationExtension::PaginationError": "narrow the query, or leave the order out",

@@ -24,6 +24,7 @@ from datasetkit.grabbers.posts import (
     number_of,
     one_line,
     read_json,
+    web_page,
     whole,
 )
 from datasetkit.grabbers.query import NUMBERS, Dates, Plan, Query, words_here
@@ -118,7 +119,7 @@ class E621(Family):
         if answer.status != 200 or found.get("success") is False:
             raise _refusal(answer.status, found, site) or SiteError(explain(answer, site.name))
         if body.startswith(b"<"):
-            raise SiteError(f"{site.name} answers with an HTML page instead of posts")
+            raise web_page(body, site.name)
         rows = [found["post"]] if "post" in found else found.get("posts")
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise SiteError(f"{site.name}: the answer holds no posts")
@@ -131,6 +132,10 @@ class E621(Family):
     def like(self, ask: Ask, site: Site, start: str) -> list[TagFact]:
         """Find tags that begin so, the most used first; some are named by nothing visible."""
         return [tag for tag in like(ask, site, start, CATEGORIES) if from_caption(tag.name)]
+
+    def near(self, ask: Ask, site: Site, start: str) -> list[TagFact]:
+        """Find a hundred tags that begin so."""
+        return [tag for tag in like(ask, site, start, CATEGORIES, MANY) if from_caption(tag.name)]
 
 
 def _days(dates: Dates) -> str:
@@ -191,9 +196,8 @@ def _refusal(status: int, found: Mapping[str, Any], site: Site) -> SiteError | N
         return TooDeep(f"{site.name} says: {said} ({status})")
     login, key = site.variable("LOGIN"), site.variable("API_KEY")
     if status == 401:
-        return SiteError(
-            f"{site.name} does not know this login and key; look at {login} and {key} (401)"
-        )
+        look = site.look_at("LOGIN", "API_KEY")
+        return SiteError(f"{site.name} does not know this login and key; {look} (401)")
     ways_out = {
         403: f"an account may be let in: set {login} and {key}; {site.key_help}",
         422: "use fewer or simpler terms",

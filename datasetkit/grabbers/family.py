@@ -125,6 +125,10 @@ class Family(ABC):
         """Find tags that begin so, the most used first."""
         return []
 
+    def near(self, ask: Ask, site: Site, start: str) -> list[TagFact]:
+        """Find tags that begin so, as many as may be: a misspelt name is sought among them."""
+        return self.like(ask, site, start)
+
     def kinds(self, ask: Ask, site: Site) -> Callable[[list[Post]], list[Post]]:
         """What gives the tags of posts their kinds, where the answer itself does not tell them."""
         return lambda posts: posts

@@ -5,15 +5,21 @@ from collections.abc import Callable, Mapping
 
 from datasetkit.errors import UsageError, did_you_mean
 from datasetkit.grabbers.posts import Post
+from datasetkit.grabbers.query import check_text
 from datasetkit.grabbers.site import RATINGS, Site
 from datasetkit.names import safe_stem
+from datasetkit.pixels import SUFFIXES
 
 DEFAULT = "{site}_{id}"
 
 _TOKEN = re.compile(r"\{(\w+)\}|%(\w+)(?::[^%]*)?%")
 # Grabber's words for the same things.
 _SAME = {"website": "site", "num": "position", "count": "position", "date": "day"}
-_EDGE = re.compile(r"[._]?%ext%$|\.\{ext\}$")
+_FORMAT = re.compile(r"\{(\w+)[:!][^{}]*\}")
+_EDGE = re.compile(
+    r"[._]?%ext%$|\.\{ext\}$"
+    rf"|(?i:\.(?:{'|'.join(sorted(suffix[1:] for suffix in SUFFIXES))}|mp4|webm|zip))$"
+)
 
 
 def _named(kind: str) -> Callable[[Post, Site, int], str]:
@@ -40,6 +46,9 @@ TOKENS: Mapping[str, Callable[[Post, Site, int], str]] = {
 
 def check_template(template: str) -> None:
     """Raise UsageError for a template with a token that is none, or that names no post."""
+    check_text("name", template)
+    if found := _FORMAT.search(template):
+        raise UsageError(f"name: {found[0]}: formats in tokens are not known; write {{{found[1]}}}")
     tokens = [_token(found) for found in _TOKEN.finditer(_bare(template))]
     for token in tokens:
         if token not in TOKENS:
@@ -63,7 +72,7 @@ def stem(template: str, post: Post, site: Site, position: int) -> str:
 
 
 def _bare(template: str) -> str:
-    """The template without Grabber's ending: the suffix follows what a file is."""
+    """The template without an ending: the suffix follows what a file is."""
     return _EDGE.sub("", template.strip())
 
 

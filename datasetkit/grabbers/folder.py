@@ -41,6 +41,8 @@ _PROSE = frozenset(
 )
 _SENTENCE_END = re.compile(r"[^\W\d_]{2,}[.;]")  # "toradora!" is a tag
 _COMMA = re.compile(r",(?!_)")  # "yes,_sir" is a tag
+_PLAIN = re.compile(r"[!-@\[-~]+")  # ASCII without capitals
+_RATING_ALONE = re.compile(r"rating:\s+(\S+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,8 @@ class Folder(Source):
 
     Tags come from name.txt or name.png.txt: with commas, one a line, or with spaces between as
     imgbrd-grabber writes them (blue_eyes long_hair artist:someone). A line is such a list where
-    two words of it can only be a booru's and none is a word of prose; a sentence stays whole.
+    its words can only be a booru's and none is a word of prose; a sentence stays whole. A word
+    such as rating:safe is the picture's rating, and no tag.
     Metadata of gallery-dl (name.png.json, name.json) and of waifuc (.name_meta.json) tells the
     kinds of the tags, the site, the post and the rating; a caption beside it says which of the
     tags there are.
@@ -84,7 +87,8 @@ class Folder(Source):
                     told = read_all_beside(path)
                     record = _record(path, root, told, taken, known)
                 except (DatasetError, OSError) as error:
-                    yield Note(f"{path.name} is left out: {error}", warning=True)
+                    text = f"{_below(path, root)} is left out: {error}"
+                    yield Note(text, warning=True)
                     yield Drop("what cannot be read", error=True)
                     continue
                 if record.key in known:
@@ -93,7 +97,8 @@ class Folder(Source):
                     yield Drop(rule)
                 else:
                     if told.ignored:
-                        yield Note(f"{path.name} comes in, but {told.ignored}", warning=True)
+                        text = f"{_below(path, root)} comes in, but {told.ignored}"
+                        yield Note(text, warning=True)
                     yield Find(record, record.picture.path.name, partial(_copy, path))
             elif suffix not in BESIDE:
                 yield Drop(f"a {suffix} file")
@@ -116,48 +121,73 @@ def read_all_beside(picture: Path) -> Told:
         return told
     words, rating = read_words(text)
     check_number(len(words), path)
+    origin = replace(told.origin, rating=strictest(rating, told.origin.rating))
+    if not words:  # a rating alone
+        return replace(told, origin=origin)
     known = {tag.name: tag for tag in told.tags}
     tags: dict[str, Tag] = {}
     for word, kind in words.items():
         name = word if word in known else clean_name(word)
         tag = known.get(name) or Tag(word, by=(FOLDER,))
         tags.setdefault(tag.name, replace(tag, kind=kind or tag.kind))
-    origin = replace(told.origin, rating=strictest(rating, told.origin.rating))
     return replace(told, tags=tuple(tags.values()), origin=origin, names=(*tags, *told.names))
 
 
 def read_words(text: str) -> tuple[dict[str, str], str]:
     """Read a caption as names with their kinds ("" where it tells none), and its rating.
 
-    A text with commas (kohya's trainers) is split there and at line ends, and taken as it
-    stands. One without is read by the line (gallery-dl's ``--write-tags``): a line is one tag
-    unless it is a list with spaces between (imgbrd-grabber's log files). That is where two words
-    or more can only be a booru's (``long_hair``, ``1girl``, ``solo``) or have a kind
-    (``artist:name``), and none is a word of prose (``the``, ``with``) or ends a sentence.
+    Words such as ``rating:safe`` are taken out first; the strictest of them counts. A text with
+    commas (kohya's trainers) is split there and at line ends, and taken as it stands. One without
+    is read by the line (gallery-dl's ``--write-tags``): a line is one tag unless it is a list with
+    spaces between (imgbrd-grabber's log files), see :func:`_is_list`.
     """
     lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
     names: dict[str, str] = {}
     rating = ""
-    if _COMMA.search(text):
-        for part in (part for line in lines for part in _COMMA.split(line)):
-            names.setdefault(from_caption(_unescaped(part)), "")
-    else:
-        for part in (part for line in lines for part in _parts(line)):
-            word, kind = typed(part, _KINDS)
-            if part.strip().lower().startswith("rating:"):
-                rating = strictest(rating, read_rating(part.partition(":")[2]))
-            else:
-                names.setdefault(clean_name(_unescaped(word)), kind)
+    has_commas = bool(_COMMA.search(text))
+    for part in (part for line in lines for part in _COMMA.split(line)):
+        words, letter = _rated(part)
+        rating = strictest(rating, letter)
+        if has_commas:
+            names.setdefault(from_caption(_unescaped(" ".join(words))), "")
+            continue
+        for one in words if _is_list(words, rated=bool(letter)) else [" ".join(words)]:
+            word, kind = typed(one, _KINDS)
+            names.setdefault(clean_name(_unescaped(word)), kind)
     return {name: kind for name, kind in names.items() if name}, rating
 
 
-def _parts(line: str) -> list[str]:
-    """The tags of a line: its words where they can only be tags, else the line itself."""
-    words = line.split()
-    of_kind = sum(typed(word, _KINDS)[1] != "" for word in words)
-    sure = sum(bool(_BOORU.search(word)) or is_face(word) for word in words)
-    prose = any(word.lower() in _PROSE or _SENTENCE_END.fullmatch(word) for word in words)
-    return [line] if prose or max(sure, of_kind) < 2 else words
+def _rated(part: str) -> tuple[list[str], str]:
+    """The words of a part without those for a rating, and the strictest of these ("" for none).
+
+    A word that names no rating stays, and so does one that may begin a sentence: only alone on
+    its line may a rating stand behind a blank (``rating: safe``).
+    """
+    alone = _RATING_ALONE.fullmatch(part.strip())
+    if alone and (letter := read_rating(alone[1])):
+        return [], letter
+    words = part.split()
+    letters = {word: read_rating(word[7:]) for word in words if word[:7].lower() == "rating:"}
+    rest = [word for word in words if not letters.get(word)]
+    return rest, strictest("", *letters.values())
+
+
+def _is_list(words: list[str], *, rated: bool) -> bool:
+    """Say whether the words of a line can only be tags with spaces between.
+
+    None may be a word of prose (``the``, ``with``) or end a sentence. Then it is a list where a
+    rating stood among them, where two can only be a booru's (``long_hair``, ``1girl``, ``solo``)
+    or have a kind (``artist:name``), where one behind the first has a kind, or where all of three
+    or more are in small letters and one has an underscore.
+    """
+    if any(word.lower() in _PROSE or _SENTENCE_END.fullmatch(word) for word in words):
+        return False
+    of_kind = [typed(word, _KINDS)[1] != "" for word in words]
+    booru = [bool(_BOORU.search(word)) or is_face(word) for word in words]
+    sure = sum(map(max, of_kind, booru))
+    small = len(words) > 2 and all(_PLAIN.fullmatch(word) for word in words)
+    inner = any(found and "_" in word for word, found in zip(words, booru, strict=True))
+    return rated or sure > 1 or any(of_kind[1:]) or (small and inner)
 
 
 def _unescaped(word: str) -> str:
@@ -165,6 +195,11 @@ def _unescaped(word: str) -> str:
     if "\\)" not in word or word.count("\\(") != word.count("\\)"):
         return word
     return word.replace("\\(", "(").replace("\\)", ")")
+
+
+def _below(path: Path, folder: Path) -> str:
+    """A file's path as seen from the folder, which tells two of one name apart."""
+    return path.relative_to(folder).as_posix()
 
 
 def _copy(source: Path, target: Path) -> None:

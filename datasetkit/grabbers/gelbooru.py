@@ -6,6 +6,7 @@ believed. Tags are HTML-escaped in all of them.
 """
 
 import html
+import random
 import re
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -24,6 +25,7 @@ from datasetkit.grabbers.posts import (
     read_xml,
     row_of,
     suffix_of,
+    web_page,
     whole,
 )
 from datasetkit.grabbers.query import Plan, Query, words_here
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
 PATH = "/index.php"
 TYPES = {0: "general", 1: "artist", 3: "copyright", 4: "character", 5: "meta", 6: "deprecated"}
+SEEDS = 10_000
 TAG_INFO = {"tag": "general", "metadata": "meta"}
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -65,12 +68,14 @@ class Gelbooru(Family):
 
     def plan(self, query: Query, letters: str, site: Site, counts: Mapping[str, int]) -> Plan:
         """Send every term, the order and the ratings; file types and dates are filtered here."""
-        either = query.either if site.answers == "json" and not site.builds_urls else ()
+        either = query.either if site.braces else ()
         if query.either and not (either or query.terms):
             raise UsageError(f"{site.name} cannot look for ~terms alone; name a tag that all have")
         sent = [*query.terms, *(f"-{term}" for term in query.nots)]
         sent += ["{" + " ~ ".join(either) + "}"] if either else []
-        sent += [order] if (order := self.orders[query.order]) else []
+        order = self.orders[query.order]
+        seeded = query.order == "random" and site.braces  # of the forks none is known to take one
+        sent += [f"{order}:{random.randrange(SEEDS)}" if seeded else order] if order else []
         numbers = {"score", "id", "width", "height"}
         for bound in query.bounds:
             sent += bound.separate() if bound.key in numbers else []
@@ -84,7 +89,8 @@ class Gelbooru(Family):
         here = words_here(query, numbers | ({"either"} if either else set()))
         if not site.sends_rating:
             here = (f"rating:{','.join(RATINGS[letter] for letter in letters)}", *here)
-        return Plan(" ".join(sent), (), here, not order, query.order == "score")
+        by_score = query.order == "score"
+        return Plan(" ".join(sent), (), here, not order, by_score, seeded)
 
     def request(self, plan: Plan, site: Site, place: Place, size: int) -> Request:
         """Numbered pages from 0; an id or a score carries on where they end."""
@@ -187,7 +193,7 @@ def read_tags(body: bytes, site: str) -> list[TagFact]:
 
 def _read_xml(body: bytes, site: Site) -> Page:
     if body[:15].lower().startswith((b"<!doctype html", b"<html")):
-        raise SiteError(f"{site.name} answers with an HTML page instead of posts")
+        raise web_page(body, site.name)
     root = read_xml(body, site.name)
     if root.tag == "response":
         raise _refusal(root.get("reason") or root.text or "nothing", site)
@@ -208,9 +214,9 @@ def _refusal(text: object, site: Site) -> SiteError:
 
 
 def _wants_key(site: Site, status: int) -> str:
-    names = f"{site.variable('USER_ID')} and {site.variable('API_KEY')}"
+    look = site.look_at("USER_ID", "API_KEY")
     where = f"; {site.key_help}" if site.key_help else ""
-    return f"{site.name} wants a valid user id and key: set {names}{where} ({status})"
+    return f"{site.name} wants a valid user id and key: {look}{where} ({status})"
 
 
 def _post(row: Mapping[str, Any], site: Site) -> Post:

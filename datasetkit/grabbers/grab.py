@@ -10,8 +10,8 @@ from datasetkit.grabbers.families import family_of
 from datasetkit.grabbers.filenames import DEFAULT, check_template
 from datasetkit.grabbers.names import Meaning, described, meanings
 from datasetkit.grabbers.posts import FILES
-from datasetkit.grabbers.query import Query, parse
-from datasetkit.grabbers.search import AT_ONCE_MOST, Search, asking, on_this_machine, open_session
+from datasetkit.grabbers.query import Query, check_text, parse
+from datasetkit.grabbers.search import AT_ONCE_MOST, Search, asking, open_session
 from datasetkit.grabbers.selection import Artists, Wishes
 from datasetkit.grabbers.site import RATINGS, Site
 from datasetkit.grabbers.sites import all_sites, site_named
@@ -59,6 +59,13 @@ class Grab(Source):
     def check(self) -> None:
         """Raise UsageError or SafetyError for what the query, a site or the keys lack."""
         check_template(self.name)
+        for pattern in self.exclude:
+            check_text("exclude", pattern)
+        if 0 < self.max_ratio < 1:
+            raise UsageError(
+                f"max_ratio {self.max_ratio:g} is below 1, and no longer side is shorter than the "
+                "other; say 1.5, or 0 for any"
+            )
         if self.file not in FILES:
             raise UsageError(f"there is no file {self.file!r}; it is one of {', '.join(FILES)}")
         self._frames()
@@ -83,12 +90,11 @@ class Grab(Source):
 
     def at_once(self) -> int:
         """How many files may be fetched side by side."""
-        sites = [site for site, _, _ in self._understood()]
-        return (
-            AT_ONCE_MOST
-            if all(map(on_this_machine, sites))
-            else min(site.at_once for site in sites)
-        )
+        return min(site.at_once for site, _, _ in self._understood())
+
+    def several(self) -> bool:
+        """Say whether it asks more than one site."""
+        return len(self.site) > 1
 
     def settled(self, choose: Choose) -> "Grab":
         """Ask a person which tag is meant where a name is in doubt; the query then says it."""
@@ -96,43 +102,56 @@ class Grab(Source):
             return self
         site, query, _ = self._understood()[0]
         session = open_session(site, credentials_for(site), lambda text: None)
-        found = meanings(family_of(site), asking(session), site, query.names)
+        wanted = dict.fromkeys((*query.terms, *query.either))
+        found = meanings(family_of(site), asking(session), site, wanted)
         session.close()
         names = {term: _chosen(meaning, choose) for term, meaning in found.items()}
         words = []
         for word in self.query.split():
-            mark = word[0] if word[0] in "-~" else ""
+            mark = "~" if word.startswith("~") else ""
             words.append(mark + names.get(word[len(mark) :].lower(), word[len(mark) :]))
-        return replace(self, query=" ".join(words), exact=any(m.doubtful for m in found.values()))
+        return replace(self, query=" ".join(words))
 
     def find(self, known: Known) -> Iterator[Find | Drop | Note]:
         """Offer the pictures, site after site, each looked at again before it is offered."""
-        artists = Artists(self.per_artist)
+        artists = Artists(self.per_artist, known.records if self.per_artist else ())
+        taken: deque[str] = deque(maxlen=4 * AT_ONCE_MOST)
         understood = self._understood()
+        if self.newer and parse(self.query).order:
+            yield Note("the query's order is not used with --newer: the oldest of what is newer "
+                       "comes first")  # fmt: skip
+        idle, scanned = set(self.exclude), 0
         for site, query, letters in understood:
             said: deque[str] = deque()
             own = credentials_for(site)
             session = open_session(site, own, said.append)
-            search = Search(
-                site=replace(site, terms=family_of(site).terms(asking(session), site, own)),
-                query=query,
-                letters=letters,
-                session=session,
-                said=said,
-                wishes=Wishes(
-                    self.min_size, self.min_score, self.max_ratio, self.exclude, bool(self.frames)
-                ),
-                artists=artists,
-                limit=self._limit(query),
-                file=self.file,
-                frames=self._frames(),
-                template=self.name,
-                newer=self.newer,
-                exact=self.exact,
-                alone=len(understood) == 1,
-            )
             try:
+                search = Search(
+                    site=replace(site, terms=family_of(site).terms(asking(session), site, own)),
+                    query=query,
+                    letters=letters,
+                    session=session,
+                    said=said,
+                    wishes=Wishes(
+                        self.min_size,
+                        self.min_score,
+                        self.max_ratio,
+                        self.exclude,
+                        bool(self.frames),
+                    ),
+                    artists=artists,
+                    limit=self._limit(query),
+                    file=self.file,
+                    frames=self._frames(),
+                    template=self.name,
+                    newer=self.newer,
+                    exact=self.exact,
+                    alone=len(understood) == 1,
+                    taken=taken,
+                    idle=idle,
+                )
                 yield from search.find(known)
+                scanned += search.scanned
             except SiteError as error:
                 if len(understood) == 1:
                     raise
@@ -140,6 +159,9 @@ class Grab(Source):
                 yield Drop(f"{site.name} did not serve", error=True)
             finally:
                 session.close()
+        for pattern in self.exclude if scanned else ():
+            if pattern in idle:
+                yield Note(f"--exclude {pattern} matched nothing")
 
     def _understood(self) -> list[tuple[Site, Query, str]]:
         if not self.site:
@@ -154,8 +176,8 @@ class Grab(Source):
         if self.min_score is not None:
             query = query.bounded("score", self.min_score)
         understood = []
-        for name in dict.fromkeys(self.site):
-            site = site_named(name, self.url)
+        named = (site_named(name, self.url) for name in self.site)
+        for site in {site.name: site for site in named}.values():
             letters = site.letters(query.ratings or self.rating)
             check_query([*query.terms, *query.either, f"rating:{','.join(letters)}"])
             orders = family_of(site).orders

@@ -35,6 +35,7 @@ class Kinds:
         host = urlsplit(site.api_url or site.url).netloc
         self._file = cache_folder() / "kinds" / f"{safe_stem(host)}.json"
         self._known = _read(self._file)
+        self._takes_names = bool(self._known)
         self.asks = True
 
     def told(self, posts: list[Post]) -> list[Post]:
@@ -47,8 +48,9 @@ class Kinds:
         return [self._typed(post) if not post.kinds_told else post for post in posts]
 
     def _typed(self, post: Post) -> Post:
+        told = all(tag.name in self._known for tag in post.tags)
         tags = (replace(tag, kind=self._known.get(tag.name, tag.kind)) for tag in post.tags)
-        return replace(post, tags=tuple(tags))
+        return replace(post, tags=tuple(tags), kinds_told=told)
 
     def _learn(self, names: Sequence[str]) -> None:
         for start in range(0, len(names), BATCH):
@@ -58,9 +60,11 @@ class Kinds:
                 learnt = {t.name: t.kind for t in tags_of(self._ask, self._site, asked)}
             except SiteError as error:
                 log.info("the kinds of tags are not told: %s", error)
-                learnt = {}
+                self.asks = False
+                break
             found = {name: kind for name, kind in learnt.items() if name in batch}
-            if not found:  # a fork that does not take names; asking on would be a waste
+            self._takes_names = self._takes_names or bool(found)
+            if not self._takes_names:  # as some forks; asking on would be a waste
                 self.asks = False
                 break
             self._known |= dict.fromkeys(batch, "general") | found

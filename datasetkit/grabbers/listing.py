@@ -19,7 +19,7 @@ def listed(family: Family, ask: Ask, site: Site, plan: Plan, size: int) -> Itera
     place = Place()
     last: Post | None = None
     seen: set[int] = set()
-    stale = 0
+    stale = since = 0
     typed = family.kinds(ask, site)
     while True:
         try:
@@ -29,26 +29,31 @@ def listed(family: Family, ask: Ask, site: Site, plan: Plan, size: int) -> Itera
         except Unfinished as error:
             onward = _onward(plan, last, place)
             if onward is not None:
-                place = onward
+                place, since = onward, 0
                 continue
             if not isinstance(error, TooDeep):
                 raise
             yield Note(f"{error}; narrow the query to reach the rest", warning=True)
             return
-        fresh = [post for post in page.posts if int(post.id) not in seen]
+        by_number = {int(post.id): post for post in page.posts}
+        fresh = [post for number, post in by_number.items() if number not in seen]
         # Begun anew at a score, the first pages may hold what came before of that score.
         stale = 0 if fresh else stale + 1
         if not page.posts or (stale and (place.below is None or stale * size > len(seen))):
+            if page.posts and by_id:
+                text = f"{site.name} lists the same posts again; what is older is not reached"
+                yield Note(text, warning=True)
             return
-        seen.update(int(post.id) for post in fresh)
+        seen.update(by_number)
+        since += len(by_number)
         yield from typed(fresh)
         posts = page.posts
         last = min(posts, key=lambda post: int(post.id)) if plan.newest_first else posts[-1]
         number = place.number + 1
         if by_id:
             place = Place(before=int(last.id))
-        elif page.total is not None and number * size >= page.total:
-            return
+        elif page.total is not None and since >= page.total and len(posts) < size:
+            return  # servers have caps of their own, and totals that are wrong
         else:
             place = Place(number, place.before, place.below)
 

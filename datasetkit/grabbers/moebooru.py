@@ -23,6 +23,7 @@ from datasetkit.grabbers.posts import (
     one_line,
     read_json,
     suffix_of,
+    web_page,
     whole,
 )
 from datasetkit.grabbers.query import NUMBERS, Bound, Plan, Query, words_here
@@ -109,7 +110,7 @@ class Moebooru(Family):
         if answer.status != 200:
             raise SiteError(_sentence(answer.status, body, site) or explain(answer, site.name))
         if body.startswith(b"<"):
-            raise SiteError(f"{site.name} answers with an HTML page instead of posts")
+            raise web_page(body, site.name)
         found = read_json(body, site.name)
         types: object = {}
         if isinstance(found, dict):

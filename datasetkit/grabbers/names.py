@@ -7,6 +7,7 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from datasetkit.errors import SiteError
 from datasetkit.grabbers.family import Ask, Family, TagFact
@@ -14,6 +15,7 @@ from datasetkit.grabbers.site import Site
 
 FAR_MORE = 10  # times as many posts: the bigger tag of like name is probably meant
 CHOICES = 5
+ALIKE = 0.75  # of 1: names that are this near may be slips of each other
 
 log = logging.getLogger("datasetkit")
 
@@ -76,6 +78,16 @@ def meanings(family: Family, ask: Ask, site: Site, terms: Iterable[str]) -> dict
     return found
 
 
+def _spelled_alike(family: Family, ask: Ask, site: Site, term: str) -> list[TagFact]:
+    """Tags that a misspelt name may mean, the nearest first: most slips are not at its start."""
+    for part in (2 / 3, 1 / 3):
+        start = term[: max(2, int(len(term) * part))]
+        found = {tag.name: tag for tag in family.near(ask, site, start)}
+        if near := get_close_matches(term, found, n=CHOICES, cutoff=ALIKE):
+            return [found[name] for name in near]
+    return []
+
+
 def _meaning(family: Family, ask: Ask, site: Site, term: str) -> Meaning:
     tag = family.named(ask, site, term)
     count = (tag.count if tag else 0) or 0
@@ -87,5 +99,7 @@ def _meaning(family: Family, ask: Ask, site: Site, term: str) -> Meaning:
         others = [o for o in family.like(ask, site, term) if (o.count or 0) > count]
         if not others and not count and term.count("_") == 1:  # family name first, or last
             others = family.like(ask, site, "_".join(reversed(term.split("_"))))
+        if not others and not count:
+            others = _spelled_alike(family, ask, site, term)
     name = tag.name if tag else term
     return Meaning(term, tag, tuple(o for o in others if o.name != name)[:CHOICES])

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 from datasetkit.errors import UsageError, did_you_mean
 from datasetkit.grabbers.site import LETTERS, RATINGS, WORDS, Site
+from datasetkit.record import HAND
 from datasetkit.safety import check_host
 from datasetkit.settings import own_sites, sites_file
 
@@ -21,6 +22,7 @@ PACES = ("rate", "file_rate", "at_once")
 OPTIONS = ("family", "url", "api_url", "referer", "page", "ratings", "also", *PACES)
 MOST = {"rate": 10.0, "file_rate": 10.0, "at_once": 16.0}  # Danbooru documents 10 as its limit
 HELP = "on your account's page there"
+NAMES_OF_OURS = frozenset({HAND, "folder"})  # who says a tag that no site does
 # The mildest that a site's word for a rating may mean: no file of settings makes pictures safer.
 _MEANS = MappingProxyType(
     {**WORDS, **LETTERS, "s": "g", "sfw": "g", "suggestive": "s", "sketchy": "s"}
@@ -64,9 +66,19 @@ def address(url: str, what: str) -> str:
     except ValueError:
         good = False
     if not good or "@" in parts.netloc or parts.query or parts.fragment or not url.isprintable():
-        shown = re.sub(r"//[^/]*@", "//", url.partition("?")[0])
+        if "@" in url:  # whatever stands before it may be a password
+            raise UsageError(
+                f"{what.rstrip(':')}: a name and a password do not belong there, only such as "
+                "https://host; dsk auth set keeps them"
+            )
+        shown = url.partition("?")[0]
         raise UsageError(f"{what} {shown!r} is no address such as https://host")
     return url.rstrip("/")
+
+
+def unbound(site: Site) -> Site:
+    """The row of a server on this machine, which needs no patience."""
+    return replace(site, rate=0, file_rate=0, at_once=int(MOST["at_once"]))
 
 
 def key_form(name: str) -> str:
@@ -119,7 +131,7 @@ def _made(where: str, name: str, entry: Mapping[str, Any], templates: Mapping[st
         page=int(_number(where, "page", entry.get("page", template.page), 1, 1000, whole=True)),
     )
     if "ratings" in entry:
-        ratings = _ratings(where, entry["ratings"])
+        ratings = _ratings(where, entry["ratings"], template.reads)
         reads = {**template.reads, **{word.lower(): letter for letter, word in ratings.items()}}
         site = replace(site, ratings=MappingProxyType(ratings), reads=MappingProxyType(reads))
     return _paced(where, site, entry, MOST)
@@ -135,7 +147,8 @@ def _paced(where: str, site: Site, entry: Mapping[str, Any], most: Mapping[str, 
     from datasetkit.web.wire import is_loopback
 
     # 0 is no bound at all: a server on this machine may be asked as fast as it can.
-    least = 0 if is_loopback(urlsplit(site.api_url or site.url).hostname or "") else 0.001
+    here = is_loopback(urlsplit(site.api_url or site.url).hostname or "")
+    site, least = (unbound(site), 0) if here else (site, 0.001)
     rate, file_rate = (
         _number(where, pace, entry.get(pace, getattr(site, pace)), least, most[pace], whole=False)
         for pace in ("rate", "file_rate")
@@ -165,6 +178,8 @@ def _name(where: str, given: str) -> str:
     check_host(name)
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,62}", name):
         raise UsageError(f"{where}: a site's name is letters, digits, '.', '-' and '_'")
+    if name in NAMES_OF_OURS:
+        raise UsageError(f"{where}: {name} stands for something else in a dataset; choose another")
     return name
 
 
@@ -207,8 +222,12 @@ def _host(url: str) -> str:
     return (urlsplit(url).hostname or "").removeprefix("www.")
 
 
-def _ratings(where: str, value: object) -> dict[str, str]:
-    """Read ``{g: safe, e: explicit}`` in the order of strictness, the mildest first."""
+def _ratings(where: str, value: object, reads: Mapping[str, str]) -> dict[str, str]:
+    """Read ``{g: safe, e: explicit}`` in the order of strictness, the mildest first.
+
+    ``reads`` is what words mean to the family: ``s`` is safe on some, sensitive on Danbooru.
+    """
+    meanings = {**_MEANS, **reads}
     if not isinstance(value, dict):
         raise UsageError(f"{where}: ratings: must be such as {{g: safe, e: explicit}}")
     found: dict[str, str] = {}
@@ -217,12 +236,12 @@ def _ratings(where: str, value: object) -> dict[str, str]:
         if letter is None or letter in found:
             near = did_you_mean(str(key), RATINGS)
             raise UsageError(f"{where}: ratings: {key!r} is none, or stands twice; {near}")
-        if not isinstance(word, str) or word.lower() not in _MEANS:
-            near = did_you_mean(str(word), _MEANS)
+        if not isinstance(word, str) or word.lower() not in meanings:
+            near = did_you_mean(str(word), meanings)
             raise UsageError(f"{where}: ratings: {letter}: {word!r} is no word for one; {near}")
         order = "".join(RATINGS)
-        if order.index(letter) < order.index(_MEANS[word.lower()]):
-            means = RATINGS[_MEANS[word.lower()]]
+        if order.index(letter) < order.index(meanings[word.lower()]):
+            means = RATINGS[meanings[word.lower()]]
             raise UsageError(f"{where}: ratings: {letter}: {word!r} is known to mean {means}")
         found[letter] = word
     return {letter: found[letter] for letter in RATINGS if letter in found}

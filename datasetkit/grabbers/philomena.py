@@ -16,7 +16,7 @@ from urllib.parse import urljoin
 
 from datasetkit.errors import SiteError, UsageError
 from datasetkit.grabbers.family import Ask, Credentials, Family, Place, Request, TagFact
-from datasetkit.grabbers.posts import Page, Post, number_of, one_line, read_json, whole
+from datasetkit.grabbers.posts import Page, Post, number_of, one_line, read_json, web_page, whole
 from datasetkit.grabbers.query import Bound, Plan, Query, words_here
 from datasetkit.grabbers.site import Site
 from datasetkit.record import Origin, Tag, strictest
@@ -97,6 +97,7 @@ class Philomena(Family):
             here=words_here(query, {*_NUMBERS, "filetype", "date", "either"}),
             newest_first=not query.order,
             by_score=query.order == "score",
+            seeded=query.order == "random",
         )
 
     def request(self, plan: Plan, site: Site, place: Place, size: int) -> Request:
@@ -199,7 +200,7 @@ def _answer(answer: "Answer", site: Site) -> dict[str, Any]:
     if answer.status != 200:
         raise SiteError(explain(answer, site.name))
     if body.startswith(b"<"):
-        raise SiteError(f"{site.name} answers with an HTML page instead of posts")
+        raise web_page(body, site.name)
     found = read_json(body, site.name)
     if not isinstance(found, dict):
         raise SiteError(f"{site.name}: the answer holds no posts")

@@ -1,5 +1,6 @@
 """A post as every family tells it, and the reading of what all their answers have in common."""
 
+import html
 import json
 import re
 import xml.etree.ElementTree as ET
@@ -15,6 +16,8 @@ from datasetkit.record import Origin, Tag
 MOVING = frozenset({"mp4", "webm", "zip"})
 OTHERS = {"mp4": "a video", "webm": "a video", "zip": "an ugoira", "swf": "a Flash file"}
 FILES = ("original", "large", "sample")
+TITLE = 80
+_TITLE = re.compile(r"<title[^<>]*>([^<]*)", re.IGNORECASE)
 _HASH = re.compile(r"(?<![0-9a-f])(?:[0-9a-f]{32}|[0-9a-f]{40})(?![0-9a-f])")
 
 
@@ -49,7 +52,8 @@ class Post:
         smaller = {"large": self.large_url, "sample": self.sample_url or self.large_url}
         url = smaller.get(which, "")
         ext = suffix_of(url)
-        if url and url != self.file_url and f".{ext}" in SUFFIXES:
+        still = self.ext not in MOVING  # what is smaller of these is one still of it
+        if still and url and url != self.file_url and f".{ext}" in SUFFIXES:
             return File(url, ext)
         hashes = _HASH.findall(urlsplit(self.file_url).path.lower())
         # Of videos some sites serve another file than the one whose md5 they tell.
@@ -99,18 +103,31 @@ def read_json(body: bytes, site: str) -> Any:
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
+        if body.lstrip()[:1] == b"<":
+            raise web_page(body, site) from None
         raise SiteError(f"{site}: the answer is no JSON that can be read") from None
 
 
 def read_xml(body: bytes, site: str) -> ET.Element:
     """Read XML without a DTD (which could blow up), or raise SiteError for what is none."""
     text = body.decode("utf-8", errors="replace")
+    if text.lstrip("\ufeff \t\r\n")[:14].lower().startswith(("<!doctype html", "<html")):
+        raise web_page(body, site)
     if "<!DOCTYPE" in text or "<!ENTITY" in text:
         raise SiteError(f"{site}: the answer is no plain XML")
     try:
         return ET.fromstring(text)  # noqa: S314 - entities need a DTD, which was refused above
     except (ET.ParseError, ValueError):
         raise Unfinished(f"{site}: the answer breaks off in its middle (XML)") from None
+
+
+def web_page(body: bytes, site: str) -> SiteError:
+    """The error for a page that was sent instead of an answer, with its title."""
+    found = _TITLE.search(body[:100_000].decode("utf-8", errors="replace"))
+    title = one_line(html.unescape(found[1]))[:TITLE] if found else ""
+    return SiteError(
+        f"{site} sent a web page instead of an answer" + (f": {title!r}" * bool(title))
+    )
 
 
 def row_of(element: ET.Element) -> dict[str, str]:

@@ -12,8 +12,11 @@ from datetime import date
 from datasetkit.errors import UsageError, did_you_mean
 
 ORDERS = ("score", "score_asc", "id", "id_desc", "id_asc", "random", "favcount")
+SHOWN = 80
+LONGEST = 255  # letters of a word; no site has longer tags
 NUMBERS = ("score", "id", "width", "height", "mpixels")
 METATAGS = (*NUMBERS, "order", "rating", "filetype", "md5", "date", "limit")
+TYPES = ("jpg", "png", "webp", "gif", "avif", "mp4", "webm", "zip", "swf")
 SAME = {"sort": "order", "ext": "filetype", "type": "filetype"}
 # What other sites and tools know; as a tag none of these makes sense.
 _OTHER = frozenset(
@@ -23,6 +26,13 @@ _OTHER = frozenset(
 )
 # Prefixes that are part of a tag's name on some sites (artist:name on Philomena's).
 _NAMESPACES = frozenset({"artist", "editor", "oc", "spoiler", "series", "comic", "fanfic"})
+# A post's page on the sites' own ways, and a name whose qualifier is parted from it.
+_POST = re.compile(r"/(?:posts?|images|post/show)/(\d+)|[?&]id=(\d+)|/(\d+)/?(?:[?#]|$)")
+_PARTED = re.compile(
+    r"(?:^|\s)[-~]?([^\s()~{}-][^\s()]*)\s+(\([^\s()~][^()~]*\)(?:\s+\([^\s()~][^()~]*\))*)"
+)
+# Commas of a list; those of a face or of 10,000 are none.
+_LISTED = re.compile(r"[^\W_],$|[)!?],$|[^\W_]{2}[)!?]?,[^\W\d_]{2}|[^\W\d_]{2}[)!?]?,[^\W_]{2}")
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _SIGNS: Mapping[str, Callable[[float, float], bool]] = {
     ">=": lambda value, limit: value >= limit,
@@ -109,6 +119,8 @@ class Query:
             tuple(dict.fromkeys(names.get(term, term) for term in group))
             for group in (self.terms, self.nots, self.either)
         )
+        if len(either) == 1:  # two names of one tag
+            terms, either = tuple(dict.fromkeys((*terms, *either))), ()
         return replace(self, terms=terms, nots=nots, either=either)
 
     def bounded(self, key: str, least: float) -> "Query":
@@ -124,6 +136,7 @@ class Plan:
     ``sent`` is the search as the site reads it. ``here`` holds what it does not check, as words
     for people; ``terms`` are the tags among them. ``newest_first`` says that posts come by
     falling id, so that an id can mark a place; ``by_score`` by falling score, which can too.
+    ``seeded`` says that all pages are of one shuffle.
     """
 
     sent: str
@@ -131,6 +144,7 @@ class Plan:
     here: tuple[str, ...] = ()
     newest_first: bool = False
     by_score: bool = False
+    seeded: bool = False
 
     def __str__(self) -> str:
         filtered = f"; filtered here: {' '.join(self.here)}" if self.here else ""
@@ -143,6 +157,7 @@ def parse(text: str) -> Query:
     bounds: list[Bound] = []
     filetypes: dict[bool, list[str]] = {True: [], False: []}
     once: dict[str, str] = {}
+    _plainly(text)
     for word in text.split():
         mark = word[0] if word[0] in "-~" else ""
         plain = word[len(mark) :]
@@ -154,6 +169,8 @@ def parse(text: str) -> Query:
                 "~a ~b asks for either of two"
             )
         if not colon or not value or not _is_metatag(key, word):
+            if _LISTED.search(plain):
+                raise UsageError(f"tags are parted by blanks: write {_parted(text)!r}")
             tags[mark].append(plain.lower())
         elif mark == "~":
             raise UsageError(f"{word!r} is not understood; ~ goes before a tag")
@@ -162,7 +179,7 @@ def parse(text: str) -> Query:
                 raise UsageError(f"{word!r} is not understood; turn the condition round")
             bounds.append(_bound(key, value))
         elif key == "filetype":
-            filetypes[not mark] += [extension(part) for part in value.lower().split(",")]
+            filetypes[not mark] += [_type(part) for part in value.lower().split(",")]
         elif mark:
             raise UsageError(f"{word!r} is not understood; say which {key} is wanted")
         elif key in once:
@@ -196,6 +213,12 @@ def parse(text: str) -> Query:
     )
 
 
+def check_text(what: str, text: str) -> None:
+    """Raise UsageError for what was typed as bytes that are no text, which no site can be sent."""
+    if any("\ud800" <= letter <= "\udfff" for letter in text):
+        raise UsageError(f"{what} {_shown(text)} holds bytes that are no text")
+
+
 def words_here(query: Query, sends: Iterable[str]) -> tuple[str, ...]:
     """The conditions of a query that a site does not check, as words for people.
 
@@ -216,6 +239,45 @@ def words_here(query: Query, sends: Iterable[str]) -> tuple[str, ...]:
 def extension(name: str) -> str:
     """The one spelling of a file type."""
     return {"jpeg": "jpg"}.get(name.lower(), name.lower())
+
+
+def _plainly(text: str) -> None:
+    """Refuse what no query is, and say what it may have been meant to be."""
+    check_text("the query", text)
+    for word in text.split():
+        if "://" in word and not word.lower().startswith("source:"):
+            found = _POST.search(word)
+            number = next((part for part in found.groups() if part), "") if found else ""
+            meant = f"id:{number} finds this post" if number else "id:5 finds a post by its number"
+            raise UsageError(f"{_shown(word)} is an address; {meant}")
+        if len(word) > LONGEST and word.partition(":")[0].lower() not in METATAGS:
+            raise UsageError(f"{_shown(word)} has {len(word):,} letters, more than any tag")
+    if (found := _PARTED.search(text)) and not {"or", "and"} & set(found[2].split()):
+        whole = f"{found[1]}_{'_'.join(found[2].split())}"
+        raise UsageError(f"{_shown(found[0])} is not understood; did you mean {_shown(whole)}?")
+
+
+def _parted(text: str) -> str:
+    """A list with commas as the query that it may stand for: a tag has no blanks."""
+    words: list[str] = []
+    for part in re.split(r",\s+|,$", text.strip()):
+        inner = part.split()
+        tag = not any(":" in word or word[0] in "-~" for word in inner)
+        words += ["_".join(inner)] if tag else inner
+    return " ".join(word if ":" in word else word.replace(",", " ") for word in words if word)
+
+
+def _shown(text: str) -> str:
+    """What was typed, fit for a message."""
+    return repr(text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…")
+
+
+def _type(name: str) -> str:
+    """A file type in its one spelling; UsageError for one that no site serves."""
+    kind = extension(name)
+    if kind not in TYPES:
+        raise UsageError(f"there is no filetype {_shown(name)}; {did_you_mean(kind, TYPES)}")
+    return kind
 
 
 def _is_metatag(key: str, word: str) -> bool:
@@ -250,7 +312,8 @@ def _dates(value: str) -> Dates:
         sign, day = re.fullmatch(r"(>=|<=)?(.*)", value).groups()  # type: ignore[union-attr]
         first, last = ("" if sign == "<=" else day), ("" if sign == ">=" else day)
     try:
-        days = [date.fromisoformat(day) for day in (first, last) if day]
+        first, last = (day and date.fromisoformat(day).isoformat() for day in (first, last))
+        days = [day for day in (first, last) if day]
     except ValueError:
         days = []
     if not days or days != sorted(days):

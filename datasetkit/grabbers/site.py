@@ -44,6 +44,7 @@ class Site:
     md5: bool = True
     kinds: str = "with each post"
     sends_rating: bool = True
+    braces: bool = False  # as Gelbooru's own: {a ~ b} asks for either, an order takes a seed
     builds_urls: bool = False  # its JSON names directory and image where its XML has the URL
     also: tuple[str, ...] = ()
 
@@ -55,11 +56,18 @@ class Site:
     @property
     def broad(self) -> bool:
         """Say whether its safest rating holds what Danbooru calls sensitive too."""
-        return "g" in self.ratings and "s" not in self.ratings and len(self.ratings) > 1
+        safest = self.ratings.get("g", "")
+        several = len(self.ratings) > 1 or safest not in {"g", "general"}
+        return bool(safest) and "s" not in self.ratings and several
 
     def variable(self, what: str) -> str:
         """The environment variable that holds a login, user id or API key for this site."""
         return f"DSK_{self.key_name.upper()}_{what}"
+
+    def look_at(self, *whats: str) -> str:
+        """Where a key may stand that the site refuses, as the end of a sentence."""
+        names = " and ".join(map(self.variable, whats))
+        return f"look at {names}, or see dsk auth check {self.name}"
 
     def letters(self, words: str) -> str:
         """Read a comma list of ratings ("" is the safest) as portable letters this site has.

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from datasetkit.errors import UsageError, did_you_mean
-from datasetkit.grabbers.own_sites import HELP, address, key_form, origin, with_own
+from datasetkit.grabbers.own_sites import HELP, address, key_form, origin, unbound, with_own
 from datasetkit.grabbers.site import LETTERS, RATINGS, WORDS, Site
 from datasetkit.safety import check_host
 from datasetkit.settings import sites_file
@@ -43,6 +43,7 @@ _GELBOORU = Site(
     referer="https://gelbooru.com/",
     depth=20_000,
     kinds="asked for by the hundred, kept on disk",
+    braces=True,
     also=("gelbooru.com",),
 )
 _FORK = replace(
@@ -58,6 +59,7 @@ _FORK = replace(
     page=1000,
     depth=0,
     sends_rating=False,
+    braces=False,
     builds_urls=True,
     also=("safebooru",),
 )
@@ -160,6 +162,7 @@ _ROWS = (
         rate=1 / 3,
         file_rate=1,
         kinds="with each post",
+        braces=False,
         also=("rule34", "r34", "api.rule34.xxx"),
     ),
     _FORK,
@@ -254,7 +257,7 @@ def site_named(name: str, url: str = "") -> Site:
 
     referer = f"{root}/" if site.referer else ""
     if is_loopback(urlsplit(root).hostname or ""):
-        return replace(site, url=root, api_url="", referer=referer)
+        return unbound(replace(site, url=root, api_url="", referer=referer))
     other = origin(root)[1]
     for near in all_sites().values():
         alike = key_form(other) in {key_form(name) for name in (near.name, *near.also)}

@@ -15,7 +15,16 @@ from urllib.parse import urljoin
 
 from datasetkit.errors import SiteError
 from datasetkit.grabbers.family import Ask, Credentials, Family, Place, Request, TagFact
-from datasetkit.grabbers.posts import Page, Post, number_of, one_line, read_json, suffix_of, whole
+from datasetkit.grabbers.posts import (
+    Page,
+    Post,
+    number_of,
+    one_line,
+    read_json,
+    suffix_of,
+    web_page,
+    whole,
+)
 from datasetkit.grabbers.query import Bound, Plan, Query, words_here
 from datasetkit.grabbers.site import Site
 from datasetkit.record import Origin, Tag
@@ -90,7 +99,8 @@ class Szurubooru(Family):
         if query.either:
             sent.append(",".join(_text(name, name in counts) for name in query.either))
         sent += [order] if (order := self.orders[query.order]) else []
-        sent += [f"safety:{','.join(site.ratings[letter] for letter in letters)}"]
+        if letters:
+            sent.append(f"safety:{','.join(site.ratings[letter] for letter in letters)}")
         sent += ["-type:flash"]  # of films and animations frames may be wanted
         sent += [text for bound in query.bounds for text in _bounds(bound)]
         sent += [str(query.dates)] if query.dates else []
@@ -110,6 +120,7 @@ class Szurubooru(Family):
         terms = [f"id:..{place.before - 1}"] if place.before is not None else []
         terms += [f"score:..{place.below}"] if place.below is not None else []
         asked = " ".join([plan.sent, *terms])
+        size = min(size, self.batch)  # the server's own cap, by which the offset counts too
         return Request(
             "/api/posts/", {"query": asked, "offset": place.number * size, "limit": size}
         )
@@ -177,15 +188,15 @@ def _answer(answer: "Answer", site: Site) -> dict[str, Any]:
         said = one_line(found.get("description") or found.get("title") or found["name"])
         way_out = ""
         if found["name"] == "AuthError" or status in {401, 403}:
-            login, key = site.variable("LOGIN"), site.variable("API_KEY")
-            way_out = f"; look at {login} and {key} ({site.key_help})"
+            way_out = f"; {site.look_at('LOGIN', 'API_KEY')} ({site.key_help})"
         elif found["name"] == "SearchError":
             way_out = "; change the query"
         raise SiteError(f"{site.name} says: {said.rstrip('.')} ({status}){way_out}")
     if status != 200:
         raise SiteError(explain(answer, site.name))
-    what = "an HTML page" if body.startswith(b"<") else "something else"
-    raise SiteError(f"{site.name} answers with {what} instead of posts")
+    if body.startswith(b"<"):
+        raise web_page(body, site.name)
+    raise SiteError(f"{site.name} answers with something else instead of posts")
 
 
 def _tags(ask: Ask, site: Site, asked: str) -> list[dict[str, Any]]:

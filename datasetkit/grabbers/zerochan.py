@@ -14,7 +14,7 @@ from urllib.parse import quote, quote_plus
 
 from datasetkit.errors import SiteError, UsageError
 from datasetkit.grabbers.family import Ask, Credentials, Family, Place, Request
-from datasetkit.grabbers.posts import Page, Post, number_of, read_json, suffix_of, whole
+from datasetkit.grabbers.posts import Page, Post, number_of, read_json, suffix_of, web_page, whole
 from datasetkit.grabbers.query import Plan, Query, words_here
 from datasetkit.grabbers.site import Site
 from datasetkit.record import Origin, Tag
@@ -85,8 +85,7 @@ class Zerochan(Family):
             if b"page number too high" in body.lower():
                 return Page(())
             raise SiteError(
-                f"{site.name} answers with an HTML page instead of posts; it may know a tag by "
-                "another name: look for it there"
+                f"{web_page(body, site.name)}; it may know a tag by another name: look for it there"
             )
         found = read_json(_mended(body), site.name)
         rows = found.get("items", [found] if "id" in found else None) if _is_row(found) else None
@@ -100,16 +99,16 @@ class Zerochan(Family):
     def completed(self, post: Post, ask: Ask, site: Site) -> Post:
         """Ask for an entry's files; the tags stay those that were judged.
 
-        Raises SiteError where it has none, or is not what the list made of it.
+        One that has none, or that a rule refuses now, is gone. Raises SiteError where it is not
+        there any more.
         """
         if post.file_url:
             return post
         found = self.read(ask(self.these([post.id], site)), site).posts
         if len(found) != 1 or found[0].id != post.id:
             raise SiteError("not on the site any more")
-        if reason := refusal((tag.name for tag in found[0].tags), "") or found[0].gone:
-            raise SiteError(reason)
-        return replace(found[0], tags=post.tags)
+        gone = refusal((tag.name for tag in found[0].tags), "") or found[0].gone
+        return replace(found[0], tags=post.tags, gone=gone)
 
 
 def _spelled(name: str) -> str:
@@ -149,5 +148,6 @@ def _post(row: Mapping[str, Any], site: Site) -> Post:
         ext=suffix_of(full) or "jpg",  # a list does not tell; completed() does
         width=whole(row.get("width")) or 0,
         height=whole(row.get("height")) or 0,
+        kinds_told=False,
         gone="the site gives no file" if "thumbnail" not in row and not full else "",
     )

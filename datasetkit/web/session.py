@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, unquote, urlencode, urljoin, urlsplit, urlun
 import requests
 
 from datasetkit import __version__
-from datasetkit.errors import Interrupted, SiteError, UsageError, WrongFile
+from datasetkit.errors import Gone, Interrupted, SiteError, UsageError, WrongFile
 from datasetkit.safety import check_host
 from datasetkit.web import parts
 from datasetkit.web.answers import Answer, explain, unzipped
@@ -23,6 +23,7 @@ from datasetkit.web.wire import Http, Keys, is_loopback, origin_of
 
 PROJECT = "https://github.com/datasetkit/datasetkit"
 _PASSING = frozenset({429, 500, 502, 503, 504, 520, 521, 522, 523, 524})
+_GONE = frozenset({404, 410, 451})
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 
 log = logging.getLogger("datasetkit")
@@ -104,7 +105,8 @@ class Session:
         ``size`` in bytes is compared where no md5 is known. A part that an earlier call left at
         ``dest``, with ``.resume`` beside it, is gone on with where it is of the same file. A file
         that is not what the site says is fetched once more; then WrongFile leaves it at ``dest``.
-        Other SiteErrors leave nothing, or a part where the site may serve the rest another time.
+        Gone is raised where the site has no such file. Other SiteErrors leave nothing, or a part
+        where the site may serve the rest another time.
         """
         base = {"Referer": referer} if referer else {}
         _, host, port = origin_of(url)
@@ -131,7 +133,7 @@ class Session:
             raise
         finally:
             keep(dest)
-        raise SiteError(explain(answer, bare(url)))
+        raise (Gone if answer.status in _GONE else SiteError)(explain(answer, bare(url)))
 
     def _ask(self, url: str) -> Answer:
         with self._opened(self._api, url, {}, self._rate) as response:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -250,3 +251,18 @@ def test_a_power_cut_that_loses_the_commit_but_not_the_files(
         assert all(not record.removed for record in dataset.records)
     assert {path.name: path.read_bytes() for path in home.glob("*.txt")} == captions
     assert {path.name: path.read_bytes() for path in home.glob("*.png")} == pictures
+
+
+@pytest.mark.parametrize("name", ["tmp", "owner.json", "records.jsonl", "parts", "undo/0001"])
+def test_a_link_in_a_datasets_memory_is_refused(home: Path, name: str) -> None:
+    victim = home.parent / "victim"
+    victim.mkdir()
+    (victim / "mine.txt").write_text("no line end")
+    link = home / ".dsk" / name
+    if link.is_dir():
+        shutil.rmtree(link)
+    link.unlink(missing_ok=True)
+    link.symlink_to(victim / "mine.txt" if link.suffix else victim)
+    with pytest.raises(DatasetError, match="is a link that leads out of the dataset"):
+        run(home)
+    assert [path.read_text() for path in victim.iterdir()] == ["no line end"]

@@ -1,5 +1,6 @@
 """Lines are read from the disk when asked for, whatever happens to the log meanwhile."""
 
+import itertools
 import json
 import os
 import tracemalloc
@@ -171,7 +172,7 @@ def test_a_record_costs_little_memory(
         with Dataset(tmp_path / "set", write=True) as dataset:
             with Step(dataset, [{"grab": {}}]) as step:
                 for number in range(count):
-                    if number in (100, count - 1):
+                    if number and number % 100 == 0:
                         assert dataset.post("danbooru", "5") == "p5"
                         held.append(tracemalloc.get_traced_memory()[0])
                     draft = dataset.draft("x.png")
@@ -183,5 +184,5 @@ def test_a_record_costs_little_memory(
             held.append(tracemalloc.get_traced_memory()[0])
     finally:
         tracemalloc.stop()
-    assert (held[1] - held[0]) / (count - 100) < 1000
-    assert (held[2] - held[0]) / (count - 100) < 1000
+    grown = sorted(after - before for before, after in itertools.pairwise(held))
+    assert grown[len(grown) // 2] / 100 < 1000  # a table of the interpreter's may grow in one leap

@@ -13,13 +13,12 @@ from PIL import Image
 
 from datasetkit.cleaners.flatten import Flatten
 from datasetkit.engines.sources import ONE_OF_TWO, NothingKnown, survey
+from datasetkit.errors import SiteError
 from datasetkit.grabbers.grab import Grab
+from tests.engines.sites import GIRL, drawn, encoded, two_sites
 from tests.grabbers.boorus import DanbooruSite, GelbooruSite, Picture
-from tests.grabbers.servers import Reply, Server
+from tests.grabbers.servers import Asked, Reply, Server
 from tests.homes import Home
-from tests.picture_files import scene
-
-GIRL = {"1girl": "general", "cirno": "character", "ruu": "artist"}
 
 
 @pytest.fixture(autouse=True)
@@ -31,26 +30,6 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def home(tmp_path: Path) -> Home:
     return Home(tmp_path / "set")
-
-
-def encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
-    buffer = io.BytesIO()
-    image.save(buffer, kind, **options)
-    return buffer.getvalue()
-
-
-def drawn(number: int, width: int = 360) -> Image.Image:
-    """A picture of its own for each number."""
-    size = (width, width * 2 // 3)
-    return scene((120, 80)).rotate(number * 23, fillcolor=(number * 40, 90, 200)).resize(size)
-
-
-@contextmanager
-def two_sites(first: list[Picture], second: list[Picture]) -> Iterator[tuple[Grab, Grab]]:
-    """The same query at a site like Danbooru and at one like tbib.org."""
-    with Server(DanbooruSite(first)) as one, Server(GelbooruSite(second, fork=True)) as other:
-        grab = Grab("cirno", url=one.url)
-        yield grab, replace(grab, site=("tbib.org",), url=other.url)
 
 
 # The same picture from two sites
@@ -331,6 +310,24 @@ def test_a_site_that_fails_or_does_not_know_a_name_leaves_the_others(
     assert outcome.errors == {"broken did not serve": "named above"}
     assert any("broken is left out: " in text for text in home.said)
     assert "other is passed over: no posts are tagged cirno" in home.said
+
+
+def test_a_site_whose_files_do_not_come_leaves_the_others(home: Home, tmp_path: Path) -> None:
+    class Fileless(DanbooruSite):
+        def __call__(self, asked: Asked) -> Reply:
+            if asked.path.startswith("/original/"):
+                return Reply(body=b"<html>", content_type="text/html")
+            return super().__call__(asked)
+
+    shown = [Picture(n, GIRL) for n in range(1, 40)]
+    sites = {"bare": ("danbooru", Fileless(shown)),
+             "good": ("danbooru", DanbooruSite([Picture(77, GIRL)]))}  # fmt: skip
+    with own_sites(tmp_path, **sites):
+        outcome = home.run(Grab("cirno", site=("bare", "good")))
+        with pytest.raises(SiteError, match="run it again to go on"):
+            home.run(Grab("cirno", site=("bare",)))
+    assert outcome.added == 1
+    assert any("bare is left out: 5 downloads in a row failed" in text for text in home.said)
 
 
 def test_the_result_does_not_depend_on_how_many_are_fetched_at_once(

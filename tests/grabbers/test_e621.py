@@ -296,7 +296,7 @@ def test_a_login_goes_as_a_header_and_names_the_user(monkeypatch: pytest.MonkeyP
         (403, "<html><head><title>Forbidden</title></head></html>", r"refuses access \(403\)"),
         (403, "<html><title>Just a moment...</title></html>", "Cloudflare challenge"),
         (200, '{"success":false}', r"did not serve the request \(200\)"),
-        (200, "<!DOCTYPE html><html></html>", "an HTML page instead of posts"),
+        (200, "<!DOCTYPE html><html></html>", "sent a web page instead of an answer"),
         (200, "", "holds no posts"),
         (200, "[]", "holds no posts"),
         (200, "{", "no JSON that can be read"),

@@ -119,6 +119,16 @@ def test_a_caption_that_cannot_be_read_leaves_its_picture_out(
     assert outcome.errors
 
 
+def test_a_picture_that_is_left_out_is_named_by_its_folder(tmp_path: Path, draw: Draw) -> None:
+    for place in ("a", "b"):
+        draw(tmp_path / "in" / place / "a.png")
+    (tmp_path / "in/b/a.txt").write_bytes(b"1girl\0")
+    said: list[str] = []
+    with Dataset(tmp_path / "set", write=True) as dataset:
+        run_leg(dataset, [Folder(str(tmp_path / "in"))], lambda event: said.append(str(event)))
+    assert "b/a.png is left out" in "".join(said)
+
+
 def test_safety_holds_for_local_pictures(tmp_path: Path, gallery: Path) -> None:
     (gallery / "p0.txt").write_text("1girl, loli")
     (gallery / "p1.txt").write_text("1girl, lolita fashion")

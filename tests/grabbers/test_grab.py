@@ -296,7 +296,11 @@ def test_a_better_account_has_more_looked_for_by_the_site(
     ("reply", "words"),
     [
         (Reply(403, b"<html><head><title>Just a moment...</title>", "text/html"), "Cloudflare"),
-        (Reply(200, b"<!DOCTYPE html><html></html>", "text/html"), "no plain XML|no posts"),
+        (Reply(200, b"<!DOCTYPE html><html></html>", "text/html"), "sent a web page instead of an"),
+        (
+            Reply(200, b"<html><title>\n Be &lt;back&gt;  soon\x07</title>"),
+            "answer: 'Be <back> soon'$",
+        ),
         (Reply(200, b"[{}]"), "post without a number"),
         (Reply(200, b"[[[["), "no JSON"),
         (Reply(200, b"[1]"), "holds no posts"),

@@ -168,7 +168,7 @@ def test_wrong_keys_are_explained(site: str, words: str) -> None:
         ),
         (b'{"success": false, "message": "nope"}', "says: nope"),
         (b"Some words", "says: Some words"),
-        (b"<!DOCTYPE html><html>", "an HTML page"),
+        (b"<!DOCTYPE html><html>", "a web page"),
         (b'{"post": 5}', "holds no posts"),
         (b"<posts><post/></posts>", "without a number"),
     ],
@@ -186,7 +186,8 @@ def test_nothing_is_nothing(body: bytes) -> None:
     with Server(respond) as server:
         got = Got(Grab("cirno", site=("safebooru.org",), url=server.url))
     assert got.finds == []
-    assert "finds nothing" in got.warnings[0]
+    assert got.warnings[0] == "safebooru.org: not looked up, so taken as it stands: cirno"
+    assert "finds nothing" in got.warnings[1]
 
 
 def test_a_name_that_is_no_tag_there_is_refused_but_may_be_an_alias() -> None:

@@ -306,7 +306,7 @@ def test_a_name_among_many_that_begin_with_it_is_found() -> None:
         (200, '{"success": false}', r"refuses and gives no reason \(200\)"),
         (503, "<html>busy</html>", r"has trouble; try again later \(503\)"),
         (404, "", r"has nothing there \(404\)"),
-        (200, "<!DOCTYPE html><html></html>", "an HTML page instead of posts"),
+        (200, "<!DOCTYPE html><html></html>", "sent a web page instead of an answer"),
         (200, "", "no JSON that can be read"),
         (200, "[" * 100_000, "no JSON that can be read"),
         (200, '{"posts": null}', "holds no posts"),

@@ -282,7 +282,7 @@ def test_the_key_is_a_parameter_that_is_seen_nowhere_else(monkeypatch: pytest.Mo
             r"query \(400\): Imbalanced parentheses$",
         ),
         (Reply(403, b"<html><title>Just a moment...</title></html>", "text/html"), "Cloudflare"),
-        (Reply(200, b"<!DOCTYPE html><html></html>", "text/html"), "an HTML page"),
+        (Reply(200, b"<!DOCTYPE html><html></html>", "text/html"), "a web page"),
         (Reply(200, b"[1]"), "holds no posts"),
         (Reply(200, b'{"images": [1]}'), "holds no posts"),
         (Reply(200, b'{"images": [{}]}'), "without a number"),

@@ -37,7 +37,7 @@ SENTENCES = {
     "gelbooru/error_too_deep.txt": "does not list posts that deep",
     "gelbooru/error_search.xml": "DSK_GELBOORU_API_KEY.*exceeded maximum queries",
     "gelbooru/error_401_empty.txt": "wants a valid user id and key",
-    "gelbooru/derived_hotlink_html.html": "an HTML page",
+    "gelbooru/derived_hotlink_html.html": "a web page|an HTML page",
     "safebooru_org/derived_posts_malformed.xml": "breaks off in its middle",
     "rule34_xxx/error_missing_auth.json": "DSK_RULE34_XXX_USER_ID",
     "rule34_xxx/error_missing_auth.xml": "DSK_RULE34_XXX_USER_ID",

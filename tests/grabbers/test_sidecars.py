@@ -144,9 +144,47 @@ def test_kinds_and_ratings_of_grabbers_log_files(text: str) -> None:
     assert not any("rating" in name for name in words)
 
 
-def test_a_caption_with_commas_is_taken_as_it_stands() -> None:
+def test_a_caption_with_commas_is_taken_as_it_stands_but_for_its_rating() -> None:
     words, rating = read_words("artist:someone, rating:safe, 1girl")
-    assert list(words) == ["artist:someone", "rating:safe", "1girl"] and rating == ""
+    assert list(words) == ["artist:someone", "1girl"] and rating == "g"
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "rating"),
+    [
+        ("rating:explicit 1girl nude", ["1girl", "nude"], "e"),
+        ("nude standing Rating:E", ["nude", "standing"], "e"),
+        ("a girl in the rain rating:explicit", ["a_girl_in_the_rain"], "e"),
+        ("rating:explicit a girl, long hair", ["a_girl", "long_hair"], "e"),
+        ("rating:safe,long hair,rating:questionable", ["long_hair"], "q"),
+        ("rating: safe\nlong hair", ["long_hair"], "g"),
+        ("rating:safe", [], "g"),
+        ("rating: general view of a city", ["rating:_general_view_of_a_city"], ""),
+        ("rating:unheard 1girl", ["rating:unheard_1girl"], ""),
+        ("rating:unheard, 1girl", ["rating:unheard", "1girl"], ""),
+        ("smile artist:someone", ["smile", "someone"], ""),
+        ("artist:john smith", ["john_smith"], ""),
+        ("hatsune_miku vocaloid twintails", ["hatsune_miku", "vocaloid", "twintails"], ""),
+        ("sks_girl stands outside.", ["sks_girl_stands_outside."], ""),
+        ("My_Style portrait outside", ["My_Style_portrait_outside"], ""),
+        ("(masterpiece:1.2), 1girl", ["(masterpiece_1.2)", "1girl"], ""),
+        ("(masterpiece:1.2) 1girl solo", ["(masterpiece_1.2)", "1girl", "solo"], ""),
+    ],
+)
+def test_no_word_of_a_caption_is_lost(text: str, names: list[str], rating: str) -> None:
+    words, letter = read_words(text)
+    assert (list(words), letter) == (names, rating)
+
+
+@pytest.mark.parametrize("text", ["rating:explicit 1girl nude", "rating:explicit, 1girl, nude"])
+def test_a_rating_among_the_tags_is_kept(taken: Callable[..., Record], text: str) -> None:
+    record = taken(**{"a.txt": text})
+    assert record.names == ("1girl", "nude") and record.origin.rating == "e"
+
+
+def test_a_rating_alone_leaves_the_tags_of_the_metadata(taken: Callable[..., Record]) -> None:
+    record = taken(**{"a.json": {**DANBOORU, "rating": "g"}, "a.txt": "rating:explicit"})
+    assert record.has("1girl") and record.origin.rating == "e"
 
 
 @pytest.mark.parametrize("name", ["a.png.json", "a.json"])
@@ -502,6 +540,8 @@ def test_a_name_too_long_for_a_sidecar_is_no_fault(tmp_path: Path, draw: Draw) -
         ({"a.json": {**DANBOORU, "tags": ["1girl", "loli"]}, "a.txt": "1girl"}, "safety rule 1"),
         ({"a.json": {**DANBOORU, "tags": "1girl child"}, "a.txt": "1girl"}, "safety rule 2"),
         ({"a.txt": "child 1girl long_hair\nrating:explicit"}, "safety rule 2"),
+        ({"a.txt": "rating:safe rating:explicit child 1girl"}, "safety rule 2"),
+        ({"a.txt": "young_link, 1boy, rating:explicit"}, "safety rule 2"),
         ({"a.json": {**DANBOORU, "category": "lolibooru"}}, "safety rule 5"),
         (
             {"a.json": {**DANBOORU, "file_url": "https://booru.allthefallen.moe/data/a.png"}},

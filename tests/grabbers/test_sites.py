@@ -81,14 +81,19 @@ def test_an_unknown_site_is_refused_with_the_nearest() -> None:
     ],
 )
 def test_another_server_needs_an_address(url: str) -> None:
-    with pytest.raises(UsageError, match="is no address"):
+    with pytest.raises(UsageError, match=r"is no address|a name and a password do not"):
         site_named("danbooru", url)
 
 
-def test_a_password_in_an_address_is_not_repeated() -> None:
-    with pytest.raises(UsageError, match="is no address") as caught:
-        site_named("danbooru", f"https://me:{SECRET}@a.example/")
-    assert SECRET not in str(caught.value)
+@pytest.mark.parametrize("url", [f"https://me:{SECRET}@a.example/", f"https://me:a/{SECRET}@a.b",
+                                 f"https://me:?{SECRET}@a.b", f"me:{SECRET}@a.b"])  # fmt: skip
+def test_a_password_in_an_address_is_not_repeated(config: Path, url: str) -> None:
+    with pytest.raises(UsageError, match=r"^url: a name and a password do not belong") as caught:
+        site_named("danbooru", url)
+    own(config, f"mine: {{family: danbooru, url: '{url}'}}")
+    with pytest.raises(UsageError, match=r"mine: url: a name and a password do not b") as again:
+        site_named("danbooru")
+    assert SECRET not in str(caught.value) + str(again.value)
 
 
 def test_a_program_that_anyone_may_run_needs_an_address() -> None:
@@ -170,6 +175,44 @@ def test_a_site_has_one_entry_of_keys(config: Path) -> None:
     keep(config, "danbooru: {login: a, api_key: b}, donmai: {login: a, api_key: c}")
     with pytest.raises(UsageError, match=r"keys.yaml: danbooru stands twice"):
         credentials_for(SITES["danbooru"])
+
+
+def test_a_misspelt_entry_stops_the_site_that_it_is_for_and_no_other(config: Path) -> None:
+    keep(config, f"danboru: {{login: me, api_key: {SECRET}}}, gelboru.com: {{user_id: 1}}")
+    for name, number in (("danbooru", 1), ("gelbooru", 2)):
+        text = rf"keys.yaml: entry {number} is for no site there is; did you mean '{name}'\?"
+        with pytest.raises(UsageError, match=text) as caught:
+            credentials_for(SITES[name])
+        assert SECRET not in str(caught.value)
+    assert credentials_for(SITES["e621"]) == Credentials()
+
+
+def test_a_complete_account_is_not_stopped_by_a_misspelt_entry(config: Path) -> None:
+    keep(config, "danboru: {login: a, api_key: b}, danbooru: {login: me, api_key: c}")
+    assert credentials_for(SITES["danbooru"]).api_key == "c"
+
+
+def test_a_wrong_entry_of_a_known_site_is_named(config: Path) -> None:
+    keep(config, f"donmai: {{login: me, apikey: {SECRET}}}")
+    with pytest.raises(UsageError, match=r"entry 1 \(donmai\) must hold login, ") as caught:
+        credentials_for(SITES["danbooru"])
+    assert SECRET not in str(caught.value)
+    keep(config, f"{SECRET}: {{apikey: {SECRET}}}")
+    with pytest.raises(UsageError, match="entry 1 must hold login, ") as caught:
+        credentials_for(SITES["danbooru"])
+    assert SECRET not in str(caught.value)
+
+
+def test_half_a_key_where_none_is_asked_for_is_to_be_taken_away(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(config, "safebooru.org: {user_id: 1}")
+    with pytest.raises(UsageError, match=r"no key, so call dsk auth remove safebooru.org$"):
+        credentials_for(SITES["safebooru.org"])
+    keep(config, "danbooru: {}")
+    monkeypatch.setenv("DSK_SAFEBOORU_ORG_API_KEY", SECRET)
+    with pytest.raises(UsageError, match=r"no key, so unset DSK_SAFEBOORU_ORG_API_KEY$"):
+        credentials_for(SITES["safebooru.org"])
 
 
 def test_another_server_never_gets_kept_keys(config: Path) -> None:

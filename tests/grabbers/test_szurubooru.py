@@ -242,7 +242,7 @@ def test_a_token_goes_as_a_header_and_a_wrong_one_is_explained(
             r"says: Unknown token \(400\); change the query",
         ),
         (Reply(404, b'{"name":"ValidationError","title":"No such path"}'), r"No such path \(404\)"),
-        (Reply(200, b"<!DOCTYPE html><html></html>", "text/html"), "an HTML page"),
+        (Reply(200, b"<!DOCTYPE html><html></html>", "text/html"), "a web page"),
         (Reply(200, b"[1]"), "something else"),
         (Reply(200, b'{"results": [1]}'), "holds no posts"),
         (Reply(200, b'{"results": [{}]}'), "without a number"),

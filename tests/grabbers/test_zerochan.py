@@ -58,6 +58,8 @@ def test_a_grab_brings_pictures_tags_and_their_origin(tmp_path: Path) -> None:
     )
     assert got.drops == {"has tag_2": 1}
     assert got.warnings == ["zerochan tells no ratings; look at what comes"]
+    assert "zerochan: not looked up, so taken as it stands: " in got.notes[0]
+    assert got.notes[-1].startswith("zerochan: 2 posts do not tell the kinds of all tags")
 
 
 @pytest.mark.parametrize("says_next", [True, False])
@@ -134,7 +136,8 @@ def test_unknown_ratings_count_as_unsafe_and_later_tags_are_judged_too() -> None
     with Server(site) as server:
         got = grabbed("hatsune_miku", server)
         assert got.drops["safety rule 2"] == 1
-        assert "post 1 is left out: safety rule 1" in got.warnings
+        assert got.drops["safety rule 1"] == 1
+        assert not any("post 1" in note for note in got.notes)  # counted, never listed
         assert got.keys == ["zerochan_2"]
         assert not any("/static/" in asked.path for asked in server.asked)
         with pytest.raises(SafetyError):
@@ -148,8 +151,8 @@ def test_an_entry_that_is_gone_or_broken_is_no_harm_to_the_others() -> None:
     with Server(site) as server:
         got = grabbed("hatsune_miku", server)
     assert got.keys == ["zerochan_1"]
+    assert got.drops["the site gives no file"] == 1
     assert got.warnings[1:] == [
-        "post 4 is left out: the site gives no file",
         "post 3 is left out: zerochan: the answer is no JSON that can be read",
         "post 2 is left out: not on the site any more",
     ]
@@ -171,7 +174,7 @@ def test_the_user_agent_says_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("reply", "words"),
     [
-        (Reply(200, b"<!DOCTYPE html><html>Checking</html>", "text/html"), "an HTML page"),
+        (Reply(200, b"<!DOCTYPE html><html>Checking</html>", "text/html"), "a web page"),
         (Reply(403, b"<html><title>Just a moment...</title></html>", "text/html"), "Cloudflare"),
         (Reply(500, b'{\r\n  "items": [\r\n}\r\n'), r"try again later \(500\)"),
         (Reply(200, b'{\r\n  "items": [\r\n}\r\n'), "no JSON"),
