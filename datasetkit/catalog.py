@@ -35,6 +35,10 @@ STAGES = {
         "datasetkit.taggers.tag:Tagging",
         "Add the tags that a WD-style model sees and the booru missed.",
     ),
+    "caption": Entry(
+        "datasetkit.taggers.caption:Caption",
+        "Describe each picture in plain sentences, by a vision-language model.",
+    ),
     "clean": Entry(
         "datasetkit.cleaners.clean:Clean",
         "Take junk out of the captions and put the character first.",

@@ -8,7 +8,7 @@ off goes on, and never takes one for another: files may be pinned by their SHA-2
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from datasetkit.hub.fetching import Told, ask, fetch, size_in_words
+from datasetkit.hub.fetching import Told, ask, fetch, names, size_in_words
 from datasetkit.hub.places import HUB, NO_SUMS, local
 from datasetkit.hub.sums import sha256
 
@@ -19,6 +19,7 @@ __all__ = [
     "check",
     "folder",
     "local",
+    "names",
     "sha256",
     "size_in_words",
     "to_fetch",

@@ -46,6 +46,14 @@ def ask(model: str, files: Sequence[str], revision: str) -> list[Remote]:
     return [_ask_any(model, names, revision, files) for names in files]
 
 
+def names(model: str, revision: str = "") -> list[str]:
+    """Ask which files a repository has; raises ModelError."""
+    from huggingface_hub import HfApi
+
+    with _explained(model, ("its files",), revision):
+        return HfApi().list_repo_files(model, revision=revision or None, token=_token())
+
+
 def fetch(
     model: str,
     files: Sequence[Remote],
@@ -57,7 +65,7 @@ def fetch(
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.constants import ENDPOINT, HF_HUB_CACHE
 
-    names = [file.name for file in files]
+    wanted = [file.name for file in files]
     todo = [
         file
         for file in files
@@ -69,7 +77,7 @@ def fetch(
     if todo:
         what = listed([file.name for file in todo])
         log.info("fetching %s of %s (%s) from %s", what, model, size_in_words(total), ENDPOINT)
-    with _explained(model, names, revision):
+    with _explained(model, wanted, revision):
         cache.mkdir(parents=True, exist_ok=True)
         blobs = cache / f"models--{model.replace('/', '--')}" / "blobs"
         blobs.mkdir(parents=True, exist_ok=True)
