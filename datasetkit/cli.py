@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from datasetkit import __version__, cli_sites
+from datasetkit import __version__, cli_models, cli_sites
 from datasetkit.catalog import STAGES, stage_class
 from datasetkit.errors import DatasetkitError, Interrupted, UsageError, did_you_mean
 
@@ -76,6 +76,7 @@ app = typer.Typer(
 )
 app.command("sites")(cli_sites.sites)
 app.add_typer(cli_sites.auth, name="auth")
+app.add_typer(cli_models.models, name="models")
 
 
 def main() -> None:
@@ -278,11 +279,12 @@ def _someone_there() -> bool:
 @contextmanager
 def _screen(*, as_json: bool, quiet: bool) -> Iterator["Screen"]:
     """Something to draw on while work is done; Ctrl-C becomes a sentence."""
-    from datasetkit.screen import open_screen
+    from datasetkit.screen import log_on, open_screen
 
     screen = open_screen(as_json=as_json, quiet=quiet)
     try:
-        yield screen
+        with log_on(screen, quiet=quiet):
+            yield screen
     except KeyboardInterrupt as error:
         raise Interrupted(GO_ON) from error
     except DatasetkitError as error:

@@ -22,6 +22,7 @@ class Hub(ThreadingHTTPServer):
         self.takes_ranges = True
         self.slow = 0.0  # seconds a chunk
         self.etag = ""
+        self.revisions: tuple[str, ...] | None = ("main", COMMIT)  # that it knows; None: any
 
     @property
     def url(self) -> str:
@@ -43,7 +44,7 @@ class _Answer(BaseHTTPRequestHandler):
             return self._refuse(*self.server.refusals[repository])
         if not any(known.startswith(repository + "/") for known in self.server.files):
             return self._refuse(404, "RepoNotFound")
-        if revision not in ("main", COMMIT):
+        if self.server.revisions and revision not in self.server.revisions:
             return self._refuse(404, "RevisionNotFound")
         if content is None:
             return self._refuse(404, "EntryNotFound")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from datasetkit.hub.fetching import Told, ask, fetch, names, size_in_words
-from datasetkit.hub.places import HUB, NO_SUMS, local
+from datasetkit.hub.places import HUB, NO_SUMS, listed, local
 from datasetkit.hub.sums import sha256
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Told",
     "check",
     "folder",
+    "listed",
     "local",
     "names",
     "sha256",

@@ -86,6 +86,7 @@ def fetch(
         for file in todo:
             _fetch_one(model, file, blobs, sums, _after(done, total, tell))
             done += file.size
+            tell(done, total)
         for file in files:
             path = hf_hub_download(model, file.name, revision=revision or None, token=_token())
             if not Path(path).is_symlink():  # where there are no links it was copied

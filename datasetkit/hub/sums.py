@@ -19,10 +19,11 @@ _ONE = threading.Lock()
 _KNOWN: dict[str, tuple[int, int, str]] = {}
 
 
-def sha256(path: Path) -> str:
+def sha256(path: Path, *, afresh: bool = False) -> str:
     """The SHA-256 of a file in hex; read only where it has changed since it was last asked for.
 
-    Raises OSError. What is remembered lies in ``sums.json`` of the user's cache folder.
+    ``afresh`` reads it in any case. Raises OSError. What is remembered lies in ``sums.json`` of
+    the user's cache folder.
     """
     real = os.path.realpath(path)
     with _ONE:
@@ -31,7 +32,7 @@ def sha256(path: Path) -> str:
         if not _KNOWN:
             _KNOWN.update(_read())
         known = _KNOWN.get(real)
-        if known is None or known[:2] != state:
+        if afresh or known is None or known[:2] != state:
             known = (*state, _digest(Path(real)))
             _KNOWN.pop(real, None)
             _KNOWN[real] = known
