@@ -1,10 +1,14 @@
 """``dsk models`` as people and programs meet it, with a hub on loopback."""
 
+import contextlib
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +24,7 @@ from tests.hub_server import Hub
 from tests.taggers import models as makers
 
 CommandLine = Callable[..., subprocess.CompletedProcess[str]]
+REPOSITORY = Path(__file__).parent.parent
 WD = "SmilingWolf/wd-vit-tagger-v3"  # of which no sum is pinned
 PINNED = "SmilingWolf/wd-swinv2-tagger-v3"
 
@@ -58,6 +63,18 @@ def model(places: Path) -> Path:
     makers.write_labels(folder, labels)
     through_sigmoid(folder)
     return folder
+
+
+def start(*words: str, cwd: Path, **streams: Any) -> "subprocess.Popen[str]":
+    """The command line as a process that goes on beside the test."""
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+    return subprocess.Popen(
+        [sys.executable, "-m", "datasetkit", *words],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "TERM": "xterm"},
+        text=True,
+        **streams,
+    )
 
 
 def through_sigmoid(folder: Path) -> None:
@@ -144,6 +161,46 @@ class TestGet:
         assert done.returncode == 1
         assert "is not the file that this model has" in done.stderr
         assert "HF_ENDPOINT" in done.stderr
+
+    def test_ctrl_c_is_a_sentence_and_the_next_run_goes_on(
+        self, dsk: CommandLine, hub: Hub, places: Path
+    ) -> None:
+        hub.files[f"{WD}/model.onnx"] += b"x" * 400_000
+        hub.slow = 0.05
+        process = start("models", "get", "wd-vit-v3", cwd=places)
+        blobs = places / "hf" / "hub" / f"models--{WD.replace('/', '--')}" / "blobs"
+        end = time.monotonic() + 20
+        while not any(part.stat().st_size > 50_000 for part in blobs.glob("*.incomplete")):
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+        assert process.returncode == 130
+        assert "interrupted; run the same command again to go on" in errors
+        assert "Traceback" not in errors
+        hub.slow = 0
+        done = dsk("models", "get", "wd-vit-v3")
+        assert done.returncode == 0, done.stderr
+        assert " of it here already)" in done.stderr
+        assert len(hub.ranges) == 1
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="opens a terminal")
+    def test_a_person_sees_a_bar(self, hub: Hub, places: Path) -> None:
+        import pty
+
+        hub.files[f"{WD}/model.onnx"] += b"x" * 300_000
+        hub.slow = 0.02
+        main, side = pty.openpty()
+        process = start("models", "get", "wd-vit-v3", cwd=places, stdout=side, stderr=side)
+        os.close(side)
+        seen = b""
+        with contextlib.suppress(OSError):  # the other end is closed
+            while piece := os.read(main, 65536):
+                seen += piece
+        os.close(main)
+        assert process.wait(timeout=20) == 0
+        text = seen.decode()
+        assert "━" in text and "kB" in text and "wd-vit-tagger-v3 is in" in text
 
     def test_offline_is_a_sentence(self, dsk: CommandLine, places: Path) -> None:
         done = dsk("models", "get", "wd-swinv2-v3", HF_HUB_OFFLINE="1")

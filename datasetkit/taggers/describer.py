@@ -31,6 +31,8 @@ _INDEX = "model.safetensors.index.json"
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 _WORDS = frozenset({".json", ".jinja", ".model", ".txt"})  # of configurations and tokenizers
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
+_HARMLESS = re.compile(r"(position_ids|inv_freq)$")  # worked out, not learnt
+_LARGE = 4_000_000_000  # bytes of weights; above it a processor holds them as bf16 too
 _LOADING = threading.Lock()
 
 
@@ -119,7 +121,8 @@ class Describer:
     def __init__(self, folder: Path) -> None:
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
-        self.device, dtype = _device()
+        weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+        self.device, dtype = _device(weights)
         options = {"local_files_only": True, "trust_remote_code": False}
         with _quiet():
             try:
@@ -130,7 +133,8 @@ class Describer:
             except Exception as error:  # transformers raises whatever the file's layout leads to
                 reason = " ".join(str(error).split())[:200]
                 raise ModelError(f"'{folder}' cannot be loaded as a model ({reason})") from error
-        lost = sorted(map(str, {*said["missing_keys"], *said["mismatched_keys"]}))
+        keys = map(str, {*said["missing_keys"], *said["mismatched_keys"]})
+        lost = sorted(key for key in keys if not _HARMLESS.search(key))
         if lost:  # they would be random numbers
             raise ModelError(
                 f"'{folder}' lacks {len(lost)} weights of its model ({lost[0]} ...); it is damaged "
@@ -180,7 +184,7 @@ def one_line(text: str) -> str:
     return " ".join(unicodedata.normalize("NFC", seen).split())[:MAX_TEXT].rstrip()
 
 
-def _device() -> tuple[str, Any]:
+def _device(weights: int) -> tuple[str, Any]:
     """Where to run, and in which precision: half of it on a graphics card."""
     import torch
 
@@ -191,7 +195,7 @@ def _device() -> tuple[str, Any]:
         return "mps", torch.float16
     if torch.xpu.is_available():
         return "xpu", torch.bfloat16
-    return "cpu", torch.float32
+    return "cpu", torch.bfloat16 if weights > _LARGE else torch.float32
 
 
 @contextmanager
