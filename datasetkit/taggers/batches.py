@@ -51,9 +51,11 @@ class Gathered:
             if len(taken) == 1:
                 taken[0][1].set_exception(error)
                 return
-            self._most = max(1, len(taken) // 2)  # too much at once for the card's memory
-            self._run_these(taken[: self._most])
-            self._run_these(taken[self._most :])
+            half = len(taken) // 2
+            self._run_these(taken[:half])
+            self._run_these(taken[half:])
+            if not any(ticket.exception() for _, ticket in taken):
+                self._most = half  # it was too much at once for the card's memory
             return
         for place, (_, ticket) in enumerate(taken):
             ticket.set_result([answer[place] for answer in answers])

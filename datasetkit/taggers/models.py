@@ -166,7 +166,7 @@ def model_named(text: str) -> Model:
     ``tagger.yaml``, its name or its files say. Raises ModelError for anything else.
     """
     path = Path(text).expanduser()
-    if path.is_dir():
+    if text and path.is_dir():
         return _local(path)
     if text in MODELS:
         return MODELS[text]

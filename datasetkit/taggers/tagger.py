@@ -239,11 +239,14 @@ def identity(model: Model, folder: Path) -> str:
     """
     names = [model.spec.model, model.spec.labels, *model.spec.more, STAGES]
     paths = dict.fromkeys(_present(folder, name) for name in names if name)
+    weights = next(iter(paths))
+    paths |= dict.fromkeys(weights.with_name(weights.name + end) for end in _BESIDE)
     files = [(path, path.stat()) for path in paths if path.is_file()]
     essence = repr([getattr(model.spec, name) for name in _ESSENCE])
     return _identity(essence, *((path, s.st_size, s.st_mtime_ns) for path, s in files))
 
 
+_BESIDE = ("_data", ".data")  # how the files are called that hold what ONNX's 2 GB do not
 _ESSENCE = sorted(set(Spec.__dataclass_fields__) - {"thresholds", "limit", "in_order"})
 
 
