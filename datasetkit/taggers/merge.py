@@ -52,7 +52,7 @@ def merged(
         fresh = {}
     if mode == "prefer-booru":
         told = {tag.kind for tag in others if set(tag.by) - machines}
-        names = {tag.name for tag in standing}
+        names = {tag.name for tag in others}
         fresh = {name: tag for name, tag in fresh.items() if name in names or tag.kind not in told}
     tags: list[Tag] = []
     aside: list[Tag] = []
