@@ -152,7 +152,7 @@ def chosen(
 
     A character brings its ``series`` along, as surely as itself.
     """
-    return [line for line in explained(seen, rule, own, series) if line.taken]
+    return explained(seen, rule, own, series, taken_only=True)
 
 
 def explained(
@@ -160,6 +160,8 @@ def explained(
     rule: Rule,
     own: Mapping[str, float] = _NOTHING,
     series: Mapping[str, tuple[str, ...]] | None = None,
+    *,
+    taken_only: bool = False,
 ) -> list[Explained]:
     """Everything that was seen, in the order of the tags, and why what is missing is not there."""
     if series:
@@ -184,7 +186,8 @@ def explained(
                 why = f"more than {most}"
             else:
                 taken += 1
-            lines.append(Explained(name, kind, probability, limit, why))
+            if not (why and taken_only):
+                lines.append(Explained(name, kind, probability, limit, why))
     return lines
 
 

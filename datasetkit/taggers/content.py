@@ -7,8 +7,8 @@ from pathlib import Path
 
 from datasetkit.pixels import Picture
 
-_WHOLE = 256 * 1024  # bytes; what is larger is known by pieces
-_PIECES, _PIECE = 32, 8192
+_WHOLE = 128 * 1024  # bytes; what is larger is known by pieces
+_PIECES, _PIECE = 32, 4096
 
 
 def content_print(picture: Picture) -> str:

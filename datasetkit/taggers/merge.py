@@ -64,7 +64,8 @@ def merged(
         elif now is not None:
             by = (*tag.by, *(who for who in now.by if who not in tag.by))
             by = tuple(who for who in by if who not in models or who in now.by)
-            tags.append(replace(tag, by=by, score=now.score))
+            same = by == tag.by and now.score == tag.score
+            tags.append(tag if same else replace(tag, by=by, score=now.score))
         elif rest:
             plain = tag if rest == tag.by else replace(tag, by=rest, score=1.0)
             gone = mode == "replace" or (mode == "prefer-model" and knows(tag.name))

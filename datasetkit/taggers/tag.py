@@ -132,6 +132,11 @@ class _Part:
     def name(self) -> str:
         return self.model.name
 
+    @functools.cached_property
+    def folder(self) -> Path:
+        """Where the model's files are; found once, for it is asked for with every picture."""
+        return self.model.folder()
+
     @property
     def above(self) -> float:
         """Down to which probability its answers must be known."""
@@ -140,7 +145,7 @@ class _Part:
     def print_of(self, content: str) -> str:
         """What the answer depends on, as a short hash: content, model, preparation."""
         known = hashlib.blake2b(content.encode(), digest_size=8)
-        known.update(repr((VERSION, identity(self.model, self.model.folder()))).encode())
+        known.update(repr((VERSION, identity(self.model, self.folder))).encode())
         return known.hexdigest()
 
     def looked(self, picture: Picture, images: "dict[int, Image]") -> dict[str, Any]:
@@ -178,7 +183,7 @@ class _Part:
         """What it could say, without starting it where that can be."""
         if self.model.spec.format == "onnx":  # its list is inside of the model
             return loaded(self.model).vocabulary
-        return vocabulary_of(self.model.folder(), self.model.spec)
+        return vocabulary_of(self.folder, self.model.spec)
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """A tagger at work: an ONNX model that turns a picture into the probabilities of its labels."""
 
 import hashlib
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from functools import cached_property, lru_cache
@@ -237,26 +238,38 @@ def identity(model: Model, folder: Path) -> str:
 
     Thresholds are no part of it: with others the same model says the same.
     """
-    names = [model.spec.model, model.spec.labels, *model.spec.more, STAGES]
-    paths = dict.fromkeys(_present(folder, name) for name in names if name)
-    weights = next(iter(paths))
-    paths |= dict.fromkeys(weights.with_name(weights.name + end) for end in _BESIDE)
-    files = [(path, path.stat()) for path in paths if path.is_file()]
-    essence = repr([getattr(model.spec, name) for name in _ESSENCE])
-    return _identity(essence, *((path, s.st_size, s.st_mtime_ns) for path, s in files))
+    essence, paths = _essence(model, folder)
+    found = []
+    for path in paths:
+        try:
+            status = os.stat(path)  # for every picture, so without pathlib
+        except OSError:
+            continue
+        found.append((path, status.st_size, status.st_mtime_ns))
+    return _identity(essence, *found)
 
 
 _BESIDE = ("_data", ".data")  # how the files are called that hold what ONNX's 2 GB do not
 _ESSENCE = sorted(set(Spec.__dataclass_fields__) - {"thresholds", "limit", "in_order"})
 
 
+@lru_cache(maxsize=16)
+def _essence(model: Model, folder: Path) -> tuple[str, tuple[str, ...]]:
+    """What tells how the model is asked, and the files that may be a part of it."""
+    spec = model.spec
+    names = [*spec.model.split("|"), *spec.labels.split("|"), *spec.more, STAGES]
+    names += [name + end for name in spec.model.split("|") for end in _BESIDE]
+    paths = tuple(str(folder / name) for name in dict.fromkeys(names) if name)
+    return repr([getattr(spec, name) for name in _ESSENCE]), paths
+
+
 @lru_cache(maxsize=8)
-def _identity(essence: str, *files: tuple[Path, int, int]) -> str:
+def _identity(essence: str, *files: tuple[str, int, int]) -> str:
     # Training changes all weights, so slices tell one model from another; 4 MB are read of 470.
     known = hashlib.blake2b(essence.encode(), digest_size=8)
     for path, size, _ in files:
         known.update(size.to_bytes(8, "little"))
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             for place in range(64):
                 file.seek(place * size // 64)
                 known.update(file.read(min(65_536, size // 64 + 1)))
