@@ -56,6 +56,12 @@ def start(path: Path, identity: str) -> tuple[Any, bool]:
     return session, provider != wanted[0]
 
 
+def proven(path: Path, identity: str) -> bool:
+    """Say whether these very files have run here on the processor, by the graph that was kept."""
+    kept = _kept_graph(path, identity) if _wanted()[0] == CPU else None
+    return kept is not None and kept.is_file()
+
+
 def _wanted() -> list[str]:
     """The providers to try, the best first; the processor is always the last."""
     import onnxruntime as ort

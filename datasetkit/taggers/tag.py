@@ -28,7 +28,7 @@ from datasetkit.taggers.merge import back_from_aside, check_mode, merged
 from datasetkit.taggers.models import BEST, DEFAULT, MODELS, Model, fast_model, model_named
 from datasetkit.taggers.prepare import VERSION
 from datasetkit.taggers.spec import FILE, RATING
-from datasetkit.taggers.tagger import identity, loaded, vocabulary_of
+from datasetkit.taggers.tagger import check, identity, loaded, vocabulary_of
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -73,8 +73,7 @@ class Tagging(Map):
     def check(self) -> None:
         """Raise UsageError for options that make no sense, ModelError for a model not to be had."""
         for part in _plan(self).parts:
-            if part.model.check() is not None:
-                loaded(part.model)
+            check(part.model)
 
     def __call__(self, record: Record) -> Record:
         """Return the record with the models' tags, the same record where it has them already."""

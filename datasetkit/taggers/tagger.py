@@ -283,6 +283,20 @@ def loaded(model: Model) -> Tagger:
         return _loaded(model, folder, identity(model, folder))
 
 
+def check(model: Model) -> None:
+    """Raise ModelError for a model that is neither here, whole, nor to be had.
+
+    One that ran here before is not started for that: other thresholds may be all that is asked.
+    """
+    folder = model.check()
+    if folder is None:
+        return
+    if model.spec.format != "onnx":
+        vocabulary_of(folder, model.spec)
+    if not sessions.proven(_present(folder, model.spec.model), identity(model, folder)):
+        loaded(model)
+
+
 @lru_cache(maxsize=4)
 def _loaded(model: Model, folder: Path, _: str) -> Tagger:
     return Tagger(model, folder)

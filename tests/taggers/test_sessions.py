@@ -12,6 +12,7 @@ from PIL import Image
 from datasetkit.errors import ModelError, UsageError
 from datasetkit.taggers import sessions
 from datasetkit.taggers.models import model_named
+from datasetkit.taggers.tag import Tagging
 from datasetkit.taggers.tagger import Tagger
 
 
@@ -122,3 +123,14 @@ def test_hardware_can_be_chosen(folder, monkeypatch):
     monkeypatch.setenv(sessions.CHOICE, "cda")
     with pytest.raises(UsageError, match=r"DSK_PROVIDER=cda: .*cpu"):
         Tagger(model_named(str(folder)))
+
+
+def test_a_model_that_ran_here_is_checked_without_starting_it(folder, monkeypatch):
+    monkeypatch.setattr(sessions, "KEPT_FROM", 0)
+    scores(folder)
+    with monkeypatch.context() as without:
+        without.setattr(onnxruntime, "InferenceSession", None)
+        Tagging(str(folder)).check()
+    (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes()[:-40])
+    with pytest.raises(ModelError, match="fetch it again"):
+        Tagging(str(folder)).check()
