@@ -4,10 +4,12 @@ import functools
 import hashlib
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datasetkit.dataset.embeddings import path_of
+from datasetkit.dataset.places import MEMORY
 from datasetkit.errors import UsageError
 from datasetkit.pixels import Picture
 from datasetkit.record import Record, Tag
@@ -31,6 +33,8 @@ from datasetkit.taggers.spec import FILE, RATING
 from datasetkit.taggers.tagger import check, identity, loaded, vocabulary_of
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
     from PIL.Image import Image
 
 
@@ -45,6 +49,11 @@ class Tagging(Map):
     deleted does not come back. What the model saw is kept, so that other thresholds or another
     merging cost no second look: the models' own tags follow, and what was set aside comes back.
     The rating and its probabilities are facts, no tags.
+
+    `dsk tag --explain picture.png` shows what a model sees on one picture and why that becomes a
+    tag or not. `dsk tag --compare` measures a model by the booru's own tags: precision, recall and
+    F1 by tag and kind, the thresholds that agree best, and what each side misses; it writes a CSV
+    and a plot to compare/ in the dataset, whose records stay as they are.
 
     Merging: union; prefer-booru adds only kinds of tags in which the booru said nothing;
     prefer-model sets aside what the model knows and does not see; only-missing tags pictures
@@ -69,6 +78,9 @@ class Tagging(Map):
     vote: int = opt(0, "how many of several models must agree (0: more than half)", ge=0)
     limit: str = opt("", "the most tags of a kind, such as general=30,character=2, or one for all")
     drop: tuple[str, ...] = opt((), "never these tags of a model: names or patterns such as *_hair")
+    embeddings: bool = opt(
+        True, "keep what a picture is like as numbers, where the model tells them"
+    )
 
     def check(self) -> None:
         """Raise UsageError for options that make no sense, ModelError for a model not to be had."""
@@ -79,15 +91,7 @@ class Tagging(Map):
         """Return the record with the models' tags, the same record where it has them already."""
         plan = _plan(self)
         facts: Mapping[str, Any] = record.facts.get("tag", {})
-        content = content_print(record.picture)
-        images: dict[int, Image] = {}
-        answers: dict[str, dict[str, Any]] = {}
-        for part in plan.parts:
-            fact = facts.get(part.name, {})
-            seen = part.print_of(content)
-            if fact.get("print") != seen or fact["above"] > part.above:
-                fact = part.looked(record.picture, images) | {"print": seen}
-            answers[part.name] = fact
+        answers, embeddings = plan.answers(record, embeddings=self.embeddings)
         if all(answers[name].get("rule") == plan.rule for name in plan.names):
             return record
         aside = [
@@ -105,12 +109,26 @@ class Tagging(Map):
             kept[plan.names[0]]["aside"] = [
                 [tag.name, tag.kind, list(tag.by), tag.score] for tag in became.aside
             ]
-        return record.with_tags(became.tags).with_facts("tag", {**facts, **kept})
+        became_so = record.with_tags(became.tags).with_facts("tag", {**facts, **kept})
+        return replace(became_so, embeddings={**record.embeddings, **embeddings})
 
     @property
     def names(self) -> tuple[str, ...]:
         """The models' names, as they stand in ``by`` of tags and in ``facts["tag"]``."""
         return _plan(self).names
+
+    def answers(self, record: Record) -> Mapping[str, Mapping[str, Any]]:
+        """For each model's name what it sees: from the record's facts, or by a look where need be.
+
+        The record is not changed. Raises PictureError for a picture that must be looked at and
+        cannot be decoded.
+        """
+        return _plan(self).answers(record)[0]
+
+    @property
+    def parts(self) -> "tuple[Part, ...]":
+        """The models, each with its rule."""
+        return _plan(self).parts
 
     def explain(self, picture: Picture) -> Mapping[str, list[Explained]]:
         """For each model's name what it sees on a picture, and why that is a tag or not.
@@ -121,7 +139,7 @@ class Tagging(Map):
 
 
 @dataclass(frozen=True)
-class _Part:
+class Part:
     """One model of a stage, and the rule for what it sees."""
 
     model: Model
@@ -129,6 +147,7 @@ class _Part:
 
     @property
     def name(self) -> str:
+        """The model's, as it stands in records."""
         return self.model.name
 
     @functools.cached_property
@@ -147,28 +166,46 @@ class _Part:
         known.update(repr((VERSION, identity(self.model, self.folder))).encode())
         return known.hexdigest()
 
-    def looked(self, picture: Picture, images: "dict[int, Image]") -> dict[str, Any]:
+    def needs_look(self, record: Record, print_: str, *, embeddings: bool) -> bool:
+        """Say whether the record's facts lack what this asks for."""
+        fact = record.facts.get("tag", {}).get(self.name, {})
+        if fact.get("print") != print_ or fact["above"] > self.above:
+            return True
+        if not embeddings or "embedding" not in fact:
+            return False
+        # Kept, but somebody deleted the file since: dsk's own advice where it is damaged.
+        memory = record.picture.path.parent / MEMORY
+        return not fact["embedding"] or (
+            memory.is_dir() and not path_of(memory, self.name).exists()
+        )
+
+    def looked(
+        self, picture: Picture, images: "dict[int, Image]"
+    ) -> "tuple[dict[str, Any], NDArray[np.float32] | None]":
         """What it sees on the picture, as a fact; models that see as much share one decode."""
         tagger = loaded(self.model)
         image = tagger.glance(picture, images)
-        scores = tagger.scores(image, picture.size)
+        scores, features = tagger.look(image, picture.size)
         ratings = {
             tagger.labels[place].name: float(scores[place])
             for place in tagger.places.get(RATING, ())
         }
-        return {
+        fact = {
             "above": self.above,
             "rating": max(ratings, key=ratings.__getitem__, default=""),
             "ratings": ratings,
             "seen": seen_in(scores, tagger.labels, self.above),
         }
+        return fact, features
 
     def chosen(self, fact: Mapping[str, Any]) -> list[Explained]:
+        """What becomes a tag of what was seen, by the rule."""
         known = self.vocabulary
         return chosen(fact["seen"], self.rule, known.own, known.series)
 
     def explained(self, picture: Picture) -> list[Explained]:
-        fact, known = self.looked(picture, {}), self.vocabulary
+        """All that is seen, with what becomes of it, the ratings last."""
+        fact, known = self.looked(picture, {})[0], self.vocabulary
         lines = explained(fact["seen"], self.rule, known.own, known.series)
         ratings = sorted(fact["ratings"].items(), key=lambda item: -item[1])
         return [
@@ -189,13 +226,38 @@ class _Part:
 class _Plan:
     """What a stage's options mean: its models with their rules, and all of it as a short hash."""
 
-    parts: tuple[_Part, ...]
+    parts: tuple[Part, ...]
     vote: int
     rule: str
 
     @functools.cached_property
     def names(self) -> tuple[str, ...]:
         return tuple(part.name for part in self.parts)
+
+    def answers(
+        self, record: Record, *, embeddings: bool = False
+    ) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[str, bytes]]]:
+        """The models' facts, from the record or by a look; and what looks told beside as numbers.
+
+        Where the model tells numbers, its fact says under ``embedding`` whether they are kept.
+        """
+        content = content_print(record.picture)
+        images: dict[int, Image] = {}
+        answers: dict[str, dict[str, Any]] = {}
+        found: dict[str, tuple[str, bytes]] = {}
+        for part in self.parts:
+            print_ = part.print_of(content)
+            if not part.needs_look(record, print_, embeddings=embeddings):
+                answers[part.name] = record.facts["tag"][part.name]
+                continue
+            fact, features = part.looked(record.picture, images)
+            answers[part.name] = fact | {"print": print_}
+            numbers = None if features is None else _halved(features)
+            if numbers:
+                answers[part.name]["embedding"] = embeddings
+                if embeddings:
+                    found[part.name] = (print_, numbers)
+        return answers, found
 
     def said(self, facts: Mapping[str, Mapping[str, Any]]) -> list[Tag]:
         """The tags of all models together, characters first."""
@@ -209,6 +271,15 @@ class _Plan:
     def knows(self, name: str) -> bool:
         """Say whether any of the models could have said this tag."""
         return any(name in part.vocabulary.names for part in self.parts)
+
+
+def _halved(features: "NDArray[np.float32]") -> bytes | None:
+    """The numbers as float16, half the bytes; None where one is none or does not fit."""
+    import numpy as np
+
+    with np.errstate(over="ignore"):
+        halved = features.astype("<f2")
+    return halved.tobytes() if np.isfinite(halved).all() else None
 
 
 def _plan(stage: Tagging) -> _Plan:
@@ -237,7 +308,7 @@ def _planned(stage: Tagging, _folder: Path, *_stamps: int) -> _Plan:
     if stage.vote > len(models):
         raise UsageError(f"vote: {stage.vote} models cannot agree where there are {len(models)}")
     parts = tuple(
-        _Part(
+        Part(
             model,
             rule_for(
                 model.spec, threshold=stage.threshold, character=stage.character,
