@@ -10,6 +10,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from datasetkit.screen import Screen
 
 FAILED_PICTURES = 3
+# What a stage's sub-command can also do, in the stage's stead: the keyword options of a function.
+INSTEAD = {"tag": "datasetkit.cli_tag:instead"}
 GO_ON = "interrupted; run the same command again to go on"
 
 DatasetOption = Annotated[
@@ -117,6 +120,8 @@ def stage_command(name: str) -> Any:
     """Make the sub-command of a stage from the fields of its class."""
     kind = stage_class(name)
     fields = dataclasses.fields(kind)
+    instead = _instead(name)
+    others = _keywords(instead) if instead else []
 
     def command(
         dataset: DatasetOption = Path("dataset"),
@@ -127,8 +132,13 @@ def stage_command(name: str) -> Any:
     ) -> None:
         from datasetkit.pipeline import Pipeline, build
 
+        asked = {p.name: given.pop(p.name) for p in others}
         options = {key: value(key, said) for key, said in given.items() if said is not None}
         pipeline = Pipeline((build(name, options),), alone=True)
+        if instead and any(x is not None and x is not False for x in asked.values()):
+            with _screen(as_json=as_json, quiet=quiet) as screen:
+                well = instead(pipeline.stages[0], dataset, screen, dry_run, as_json, **asked)
+            raise typer.Exit(0 if well else FAILED_PICTURES)
         _execute(dataset, pipeline, dry_run=dry_run, as_json=as_json, quiet=quiet)
 
     arguments = {field.name for field in fields if field.metadata.get("argument")}
@@ -141,7 +151,7 @@ def stage_command(name: str) -> Any:
     own = [_parameter(field) for field in fields]
     signature = inspect.signature(command)
     common = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    parameters = [*own, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in common)]
+    parameters = [*own, *others, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in common)]
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     lone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -322,6 +332,16 @@ def _parameter(field: "dataclasses.Field[Any]") -> inspect.Parameter:
         default=inspect.Parameter.empty if required else None,
         annotation=Annotated[kind, made],
     )
+
+
+def _instead(name: str) -> Any:
+    """The function of INSTEAD for a stage; None where it has none."""
+    module, _, attribute = INSTEAD.get(name, "").partition(":")
+    return getattr(import_module(module), attribute) if module else None
+
+
+def _keywords(function: Any) -> list[inspect.Parameter]:
+    return [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
 
 
 def _metavar(kind: Any) -> str:
