@@ -33,7 +33,11 @@ STAGES = {
     ),
     "tag": Entry(
         "datasetkit.taggers.tag:Tagging",
-        "Add the tags that a WD-style model sees and the booru missed.",
+        "Add the tags that tagger models see and the booru missed.",
+    ),
+    "caption": Entry(
+        "datasetkit.taggers.caption:Caption",
+        "Describe each picture in plain sentences, by a vision-language model.",
     ),
     "clean": Entry(
         "datasetkit.cleaners.clean:Clean",

@@ -12,13 +12,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from datasetkit import __version__, cli_sites
+from datasetkit import __version__, cli_models, cli_sites
 from datasetkit.catalog import STAGES, stage_class
 from datasetkit.errors import DatasetkitError, Interrupted, UsageError, did_you_mean
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from datasetkit.screen import Screen
 
 FAILED_PICTURES = 3
+# What a stage's sub-command can also do, in the stage's stead: the keyword options of a function.
+INSTEAD = {"tag": "datasetkit.cli_tag:instead"}
 GO_ON = "interrupted; run the same command again to go on"
 
 DatasetOption = Annotated[
@@ -78,6 +81,7 @@ app = typer.Typer(
 )
 app.command("sites")(cli_sites.sites)
 app.add_typer(cli_sites.auth, name="auth")
+app.add_typer(cli_models.models, name="models")
 
 
 def main() -> None:
@@ -119,6 +123,8 @@ def stage_command(name: str) -> Any:
     """Make the sub-command of a stage from the fields of its class."""
     kind = stage_class(name)
     fields = dataclasses.fields(kind)
+    instead = _instead(name)
+    others = _keywords(instead) if instead else []
 
     def command(
         dataset: DatasetOption = Path("dataset"),
@@ -129,8 +135,13 @@ def stage_command(name: str) -> Any:
     ) -> None:
         from datasetkit.pipeline import Pipeline, build
 
+        asked = {p.name: given.pop(p.name) for p in others}
         options = {key: value(key, said) for key, said in given.items() if said is not None}
         pipeline = Pipeline((build(name, options),), alone=True)
+        if instead and any(x is not None and x is not False for x in asked.values()):
+            with _screen(as_json=as_json, quiet=quiet) as screen:
+                well = instead(pipeline.stages[0], dataset, screen, dry_run, as_json, **asked)
+            raise typer.Exit(0 if well else FAILED_PICTURES)
         _execute(dataset, pipeline, dry_run=dry_run, as_json=as_json, quiet=quiet)
 
     arguments = {field.name for field in fields if field.metadata.get("argument")}
@@ -143,7 +154,7 @@ def stage_command(name: str) -> Any:
     own = [_parameter(field) for field in fields]
     signature = inspect.signature(command)
     common = [p for p in signature.parameters.values() if p.kind is not p.VAR_KEYWORD]
-    parameters = [*own, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in common)]
+    parameters = [*own, *others, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in common)]
     command.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     command.__annotations__ = {p.name: p.annotation for p in parameters}
     lone = typer.Typer(add_completion=False, rich_markup_mode="markdown")
@@ -285,11 +296,12 @@ def _someone_there() -> bool:
 @contextmanager
 def _screen(*, as_json: bool, quiet: bool) -> Iterator["Screen"]:
     """Something to draw on while work is done; Ctrl-C becomes a sentence."""
-    from datasetkit.screen import open_screen
+    from datasetkit.screen import log_on, open_screen
 
     screen = open_screen(as_json=as_json, quiet=quiet)
     try:
-        yield screen
+        with log_on(screen, quiet=quiet):
+            yield screen
     except KeyboardInterrupt as error:
         interrupted = Interrupted(GO_ON)
         screen.fail(interrupted)
@@ -329,6 +341,16 @@ def _parameter(field: "dataclasses.Field[Any]") -> inspect.Parameter:
         default=inspect.Parameter.empty if required else None,
         annotation=Annotated[kind, made],
     )
+
+
+def _instead(name: str) -> Any:
+    """The function of INSTEAD for a stage; None where it has none."""
+    module, _, attribute = INSTEAD.get(name, "").partition(":")
+    return getattr(import_module(module), attribute) if module else None
+
+
+def _keywords(function: Any) -> list[inspect.Parameter]:
+    return [p for p in inspect.signature(function).parameters.values() if p.kind is p.KEYWORD_ONLY]
 
 
 def _metavar(kind: Any) -> str:

@@ -57,6 +57,11 @@ def facts_of(dataset: Dataset) -> dict[str, Any]:
     for reject in dataset.rejects:
         reason = f"{reject.stage}: {reject.reason}"
         rejects[reason] = rejects.get(reason, 0) + 1
+    described: dict[str, int] = {}
+    for record in dataset.records:
+        if fact := record.facts.get("caption"):
+            who = f"not kept ({fact['refused']})" if "refused" in fact else f"by {fact['model']}"
+            described[who] = described.get(who, 0) + 1
     size: dict[str, Any] = {}
     if len(pictures):
         size = {
@@ -72,6 +77,7 @@ def facts_of(dataset: Dataset) -> dict[str, Any]:
         "sizes": size,
         "sites": {str(k) or "folder": int(v) for k, v in pictures["site"].value_counts().items()},
         "ratings": {str(k) or "?": int(v) for k, v in pictures["rating"].value_counts().items()},
+        "described": described,
         "tags_by_who": {str(k): int(v) for k, v in tags["by"].value_counts().items()},
         "tags": kinds,
         "rejects": rejects,
@@ -102,7 +108,11 @@ def show(facts: dict[str, Any], *, as_json: bool) -> None:
         console.print(
             f"sizes: {smallest} to {largest}, median {median}; longest {sizes['longest_ratio']}:1"
         )
-    for title, counts in (("from", facts["sites"]), ("ratings", facts["ratings"])):
+    for title, counts in (
+        ("from", facts["sites"]),
+        ("ratings", facts["ratings"]),
+        ("described", facts["described"]),
+    ):
         if counts:
             console.print(f"{title}: {_counted(counts)}", markup=False)
     if facts["tags"]:

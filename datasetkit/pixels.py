@@ -109,11 +109,12 @@ def decode(path: Path, at_least: int = 0) -> "Image":
     """
     with _opened(path) as image:
         try:
-            if at_least:
+            orientation = _orientation(image)
+            # Rounded up, a picture ends within its last pixel; turned, that one would come first.
+            if at_least and (orientation == 1 or not any(side % 8 for side in image.size)):
                 long = max(image.size)
                 width, height = (max(1, side * at_least // long) for side in image.size)
                 image.draft(None, (width, height))
-            orientation = _orientation(image)
             _scale_gray_key(image)
             image.load()
             return _to_rgb(image, orientation)

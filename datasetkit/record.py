@@ -58,7 +58,8 @@ class Record:
 
     ``facts`` holds each stage's own measurements under the stage's name. ``removed`` holds tag
     names that a person deleted from the caption: no stage brings them back. ``also`` holds the
-    other places where the same picture stands.
+    other places where the same picture stands. ``embeddings`` are on their way from a model to the
+    dataset, which keeps them apart: by the model's name a print and float16 numbers as bytes.
     """
 
     key: str
@@ -68,6 +69,7 @@ class Record:
     facts: Mapping[str, Any] = field(default_factory=dict)
     removed: frozenset[str] = frozenset()
     also: tuple[Origin, ...] = ()
+    embeddings: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
 
     @property
     def names(self) -> tuple[str, ...]:

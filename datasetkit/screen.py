@@ -1,10 +1,12 @@
 """What a person sees of a run, on stderr; or what a program reads, as JSON lines on stdout."""
 
 import json
+import logging
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,6 +15,7 @@ from datasetkit.errors import DatasetkitError
 
 SHOWN_OUTPUTS = 3
 SHOWN_TAGS = 12
+LOGS = ("datasetkit.hub", "datasetkit.taggers")  # that speak to the person: long waits, fallbacks
 SHOWN_ERRORS = 5  # by name in the last line; the rest are counted
 
 
@@ -40,6 +43,38 @@ def open_screen(*, as_json: bool, quiet: bool) -> Screen:
     if as_json:
         return JsonLines()
     return Quiet() if quiet else Terminal()
+
+
+@contextmanager
+def log_on(screen: Screen, *, quiet: bool = False) -> Iterator[None]:
+    """Show what is logged of downloads and of hardware; only warnings where quiet is wanted."""
+    handler = _Words(screen)
+    handler.setLevel(logging.WARNING if quiet else logging.INFO)
+    loggers = [logging.getLogger(name) for name in LOGS]
+    before = [(logger.level, logger.propagate) for logger in loggers]
+    for logger in loggers:
+        logger.addHandler(handler)
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+    try:
+        yield
+    finally:
+        for logger, (level, propagate) in zip(loggers, before, strict=True):
+            logger.removeHandler(handler)
+            logger.setLevel(level)
+            logger.propagate = propagate
+
+
+class _Words(logging.Handler):
+    """Says what is logged."""
+
+    def __init__(self, screen: Screen) -> None:
+        super().__init__()
+        self._screen = screen
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say one line."""
+        self._screen.say(record.getMessage())
 
 
 class JsonLines:

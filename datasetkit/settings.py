@@ -43,6 +43,14 @@ def config_folder() -> Path:
     raise UsageError("there is no home folder to keep settings in; name a folder in DSK_CONFIG")
 
 
+def cache_folder() -> Path:
+    """The folder of what may be lost without harm, where the system keeps such things."""
+    if named := os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA"):
+        return Path(named) / "datasetkit"
+    caches = "Library/Caches" if sys.platform == "darwin" else ".cache"
+    return Path.home() / caches / "datasetkit"
+
+
 def sites_file() -> Path:
     """Where the user's own sites stand."""
     return config_folder() / "sites.yaml"

@@ -10,82 +10,40 @@ import os
 import subprocess
 import sys
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+import time
 from pathlib import Path
 
 import pytest
 
+from datasetkit import hub
 from datasetkit.errors import ModelError
 from datasetkit.hub import folder
+from tests.hub_server import COMMIT, Hub
 
 FILES = ("model.onnx", "selected_tags.csv|tags-selected.csv")
 SECRET = "hf_SECRETsecretSECRET"
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 RUN = """
 import json, logging, sys
 from datasetkit import hub
 from datasetkit.errors import ModelError
-action, model, revision, *files = sys.argv[1:]
+action, model, revision, sums, *files = sys.argv[1:]
+if action == "told":
+    logging.basicConfig(level=logging.WARNING)
+    action, told = "folder", []
+    options = {"told": lambda done, total: told.append((done, total))}
+elif action == "said":
+    logging.basicConfig(level=logging.INFO)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    action, told, options = "folder", [], {}
+else:
+    told, options = [], {}
 try:
-    print(json.dumps(str(getattr(hub, action)(model, files, revision))))
+    found = getattr(hub, action)(model, files, revision, sums=json.loads(sums), **options)
+    print(json.dumps({"found": str(found), "told": told} if told else str(found)))
 except ModelError as error:
     print(json.dumps({"error": str(error)}))
 """
-
-
-class Hub(ThreadingHTTPServer):
-    """Repositories as the hub serves them: HEAD and GET of /<owner>/<name>/resolve/<rev>/<file>."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Answer)
-        self.files: dict[str, bytes] = {}
-        self.refusals: dict[str, tuple[int, str]] = {}
-        self.asked: list[tuple[str, str, str]] = []
-        self.cut_after: int | None = None
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}"
-
-
-class _Answer(BaseHTTPRequestHandler):
-    server: Hub
-
-    def do_HEAD(self) -> None:
-        repository, _, rest = self.path.lstrip("/").partition("/resolve/")
-        revision, _, name = rest.partition("/")
-        token = self.headers.get("Authorization", "")
-        self.server.asked.append((self.command, self.path, token))
-        content = self.server.files.get(f"{repository}/{name}")
-        if repository in self.server.refusals:
-            return self._refuse(*self.server.refusals[repository])
-        if not any(known.startswith(repository + "/") for known in self.server.files):
-            return self._refuse(404, "RepoNotFound")
-        if revision not in ("main", COMMIT):
-            return self._refuse(404, "RevisionNotFound")
-        if content is None:
-            return self._refuse(404, "EntryNotFound")
-        self.send_response(200)
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("ETag", f'"{hashlib.sha256(content).hexdigest()}"')
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(content[: self.server.cut_after])
-        return None
-
-    do_GET = do_HEAD
-
-    def _refuse(self, status: int, code: str) -> None:
-        self.send_response(status)
-        self.send_header("X-Error-Code", code)
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing on stderr."""
 
 
 @pytest.fixture
@@ -99,18 +57,34 @@ def server():
 
 @pytest.fixture
 def ask(tmp_path):
-    def run(model: str, *, action="folder", revision="", files=FILES, **environment: str):
+    def run(
+        model: str,
+        *,
+        action="folder",
+        revision="",
+        files=FILES,
+        sums=hub.NO_SUMS,
+        stop_after=None,
+        **environment: str,
+    ):
         clean = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
-        home = {"HF_HOME": str(tmp_path / "hf"), "HF_TOKEN": SECRET, "HF_HUB_DISABLE_XET": "1"}
-        done = subprocess.run(
-            [sys.executable, "-c", RUN, action, model, revision, *files],
-            capture_output=True, text=True, timeout=60, check=False,
+        home = {"HF_HOME": str(tmp_path / "hf"), "HF_TOKEN": SECRET, "HF_HUB_DISABLE_XET": "1",
+                "XDG_CACHE_HOME": str(tmp_path / "cache")}  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, "-c", RUN, action, model, revision, json.dumps(dict(sums)), *files],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env=clean | home | environment,
         )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        assert "%|" not in done.stderr  # no progress bar
-        assert SECRET not in done.stdout + done.stderr
-        return json.loads(done.stdout)
+        if stop_after is not None:
+            stop_after()
+            process.kill()
+            process.communicate()
+            return None
+        out, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+        assert "%|" not in errors  # no progress bar
+        assert SECRET not in out + errors
+        return [json.loads(out), errors] if action == "said" else json.loads(out)
 
     return run
 
@@ -263,7 +237,7 @@ def test_a_missing_file_or_revision_is_named(ask, server):
 
 def test_a_download_that_breaks_off_leaves_nothing_that_counts(ask, server):
     server.files = {"some/tagger/model.onnx": b"weights" * 10_000}
-    server.cut_after = 5_000
+    server.cut_after, server.takes_ranges = 5_000, False
     error = ask("some/tagger", files=("model.onnx",), HF_ENDPOINT=server.url)["error"]
     assert "run it again to go on" in error
     assert "error" in ask("some/tagger", files=("model.onnx",), HF_HUB_OFFLINE="1")
@@ -275,4 +249,160 @@ def test_a_download_that_breaks_off_leaves_nothing_that_counts(ask, server):
 def test_no_network_says_what_to_do(ask):
     error = ask("some/tagger", HF_ENDPOINT="http://127.0.0.1:9")["error"]
     assert "from http://127.0.0.1:9 failed (ConnectError)" in error
-    assert "put model.onnx into a folder" in error
+    assert "put model.onnx and selected_tags.csv or tags-selected.csv (of" in error
+    assert "into a folder and give the folder's path" in error
+
+
+def blobs(tmp_path: Path) -> Path:
+    return tmp_path / "hf" / "hub" / "models--some--tagger" / "blobs"
+
+
+def until(happened, seconds: float = 20) -> None:
+    end = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+WEIGHTS = bytes(range(256)) * 2000
+
+
+def test_a_download_that_was_killed_goes_on_where_it_was(ask, server, tmp_path):
+    server.files = {"some/tagger/model.onnx": WEIGHTS}
+    server.slow = 0.05
+    part = blobs(tmp_path) / f"{hashlib.sha256(WEIGHTS).hexdigest()}.incomplete"
+    files = ("model.onnx",)
+
+    def some_came() -> None:
+        until(lambda: part.exists() and part.stat().st_size > 60_000)
+
+    ask("some/tagger", files=files, HF_ENDPOINT=server.url, stop_after=some_came)
+    here = part.stat().st_size
+    assert 60_000 < here < len(WEIGHTS)
+    assert "HF_HUB_OFFLINE" in ask("some/tagger", files=files, HF_HUB_OFFLINE="1")["error"]
+    server.slow = 0
+    said = ask("some/tagger", action="told", files=files, HF_ENDPOINT=server.url)
+    assert (Path(said["found"]) / "model.onnx").read_bytes() == WEIGHTS
+    assert server.ranges == [f"bytes={here}-"]
+    assert said["told"][0] == [here, len(WEIGHTS)]
+    assert said["told"][-1] == [len(WEIGHTS)] * 2
+    assert not part.exists()
+
+
+def test_a_connection_that_breaks_is_taken_up_again(ask, server):
+    server.files = {"some/tagger/model.onnx": WEIGHTS}
+    server.cut_after = 300_000
+    path = Path(ask("some/tagger", files=("model.onnx",), HF_ENDPOINT=server.url))
+    assert (path / "model.onnx").read_bytes() == WEIGHTS
+    assert server.ranges == ["bytes=300000-"]
+
+
+def test_a_hub_that_sends_all_again_is_taken_at_its_word(ask, server, tmp_path):
+    server.files = {"some/tagger/model.onnx": WEIGHTS}
+    server.takes_ranges = False
+    blobs(tmp_path).mkdir(parents=True)
+    part = blobs(tmp_path) / f"{hashlib.sha256(WEIGHTS).hexdigest()}.incomplete"
+    part.write_bytes(b"x" * 1000)
+    path = Path(ask("some/tagger", files=("model.onnx",), HF_ENDPOINT=server.url))
+    assert (path / "model.onnx").read_bytes() == WEIGHTS
+
+
+def test_all_files_are_counted_together(ask, server):
+    server.files = {"some/tagger/model.onnx": WEIGHTS, "some/tagger/selected_tags.csv": b"name\n"}
+    total = len(WEIGHTS) + 5
+    assert ask("some/tagger", action="to_fetch", HF_ENDPOINT=server.url) == str(total)
+    said = ask("some/tagger", action="told", HF_ENDPOINT=server.url)["told"]
+    assert {of for _, of in said} == {total}
+    done = [here for here, _ in said]
+    assert done == sorted(done) and done[0] == 0 and done[-1] == total
+    assert ask("some/tagger", action="to_fetch", HF_HUB_OFFLINE="1") == "0"
+
+
+def test_the_log_says_what_is_fetched_and_how_much(ask, server):
+    server.files = {"some/tagger/model.onnx": WEIGHTS}
+    _, log = ask("some/tagger", action="said", files=("model.onnx",), HF_ENDPOINT=server.url)
+    assert f"fetching model.onnx of some/tagger (512 KB) from {server.url}" in log
+
+
+def test_the_offline_error_names_all(ask):
+    error = ask("some/tagger", revision=COMMIT, HF_HUB_OFFLINE="1")["error"]
+    for words in (
+        "'some/tagger' is not on this machine",
+        "model.onnx and selected_tags.csv or tags-selected.csv",
+        f"https://huggingface.co/some/tagger/tree/{COMMIT}",
+        "into a folder and give the folder's path as the model",
+    ):
+        assert words in error
+
+
+def test_a_hub_with_a_hostile_answer_writes_nowhere_else(ask, server, tmp_path):
+    server.files = {"some/tagger/model.onnx": WEIGHTS}
+    server.etag = "../../../../evil"
+    error = ask("some/tagger", files=("model.onnx",), HF_ENDPOINT=server.url)["error"]
+    assert "answers as no hub does" in error
+    assert not list(tmp_path.rglob("*evil*"))
+
+
+# --- which file it is -----------------------------------------------------------------------
+
+
+def sum_of(content: bytes) -> dict[str, str]:
+    return {"model.onnx": hashlib.sha256(content).hexdigest()}
+
+
+def test_a_mirror_with_another_file_is_caught(ask, server, tmp_path):
+    server.files = {"some/tagger/model.onnx": b"other weights"}
+    files = ("model.onnx",)
+    error = ask("some/tagger", files=files, sums=sum_of(WEIGHTS), HF_ENDPOINT=server.url)["error"]
+    assert f"what {server.url} sent as model.onnx of 'some/tagger' is not the file" in error
+    assert "HF_ENDPOINT" in error
+    assert not list(blobs(tmp_path).iterdir())
+    server.files = {"some/tagger/model.onnx": WEIGHTS}
+    path = ask("some/tagger", files=files, sums=sum_of(WEIGHTS), HF_ENDPOINT=server.url)
+    assert (Path(path) / "model.onnx").read_bytes() == WEIGHTS
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="makes links")
+def test_another_file_in_the_cache_is_named_with_the_way_out(ask, tmp_path):
+    snapshot = cache(tmp_path / "hf", "some/tagger")
+    assert ask("some/tagger", sums=sum_of(b"weights"), HF_HUB_OFFLINE="1") == str(snapshot)
+    error = ask("some/tagger", sums=sum_of(b"others"), HF_HUB_OFFLINE="1")["error"]
+    real = (snapshot / "model.onnx").resolve()
+    assert f"'{snapshot / 'model.onnx'}' is not the file" in error
+    assert f"delete '{real}' and fetch it again" in error
+
+
+def test_a_sum_is_worked_out_once_for_a_file_as_it_is(tmp_path, monkeypatch):
+    from datasetkit.hub import sums
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(sums, "_KNOWN", {})
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"one")
+    status = path.stat()
+    assert hub.sha256(path) == hashlib.sha256(b"one").hexdigest()
+    path.write_bytes(b"two")
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    sums._KNOWN.clear()  # as a new process has it
+    assert hub.sha256(path) == hashlib.sha256(b"one").hexdigest()  # it was not read
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    assert hub.sha256(path) == hashlib.sha256(b"two").hexdigest()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"/a": 1, "/b": [1, 2, 3]}', "\x00"])
+def test_what_is_remembered_may_be_damaged(text, tmp_path, monkeypatch):
+    from datasetkit.hub import sums
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(sums, "_KNOWN", {})
+    (tmp_path / "datasetkit").mkdir()
+    (tmp_path / "datasetkit" / "sums.json").write_text(text)
+    assert hub.sha256(Path(__file__)) == hashlib.sha256(Path(__file__).read_bytes()).hexdigest()
+    assert json.loads((tmp_path / "datasetkit" / "sums.json").read_text())
+
+
+def test_a_model_that_does_not_fit_the_disk_is_not_begun(tmp_path):
+    from datasetkit.hub import fetching
+
+    with pytest.raises(ModelError, match=r"needs .* more, but .* has room for"):
+        fetching._check_room(tmp_path, [fetching.Remote("model.onnx", 10**18, "a", "b")])

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from datasetkit import hub
 from datasetkit.backend import devices
 from datasetkit.backend.families import family
 from datasetkit.backend.paint import (
@@ -25,7 +24,8 @@ from datasetkit.backend.paint import (
 from datasetkit.dataset import Dataset
 from datasetkit.errors import UsageError
 from datasetkit.stage import Note, Progress, Task, Work, Wrote, opt
-from datasetkit.taggers import wd
+from datasetkit.taggers.models import model_named
+from datasetkit.taggers.tagger import Tagger, identity, loaded
 from datasetkit.tags import from_caption
 
 _FILE = re.compile(r"(.+?)(?:-(\d{6}))?\.safetensors")
@@ -49,7 +49,7 @@ class Grid(Task):
     """Paint epochs by weights in one picture, and name the best.
 
     Every epoch of a LoRA at every weight, with the same prompt and seed; weight 0 is the base
-    alone, painted once. With `score`, a WD-style tagger, each cell is told how surely
+    alone, painted once. With `score`, a tagger, each cell is told how surely
     the tagger sees `tags` in it, and the best epoch and weight are named and written beside the
     LoRA, where WebUIs read the preferred weight. Cells are kept: a grid that was stopped, or that
     gets another weight, paints only what is missing.
@@ -73,7 +73,7 @@ class Grid(Task):
     sampler: str = opt("", "A1111's name, such as Euler a or DPM++ 2M Karras (default: family's)")
     clip_skip: int = opt(0, "layer of the text encoder from the end (0: the family's)", ge=0)
     precision: str = opt("auto", "auto, fp32, bf16 or fp16")
-    score: str = opt("", "a WD-style tagger that judges the cells: a folder or repository")
+    score: str = opt("", "a tagger that judges the cells: a short name, a folder or repository")
     tags: tuple[str, ...] = opt((), "what it should see (default: the commonest tags learned)")
     out: str = opt("", "where the grid goes (default: grid in the dataset)")
 
@@ -83,7 +83,7 @@ class Grid(Task):
         if not self.weights:
             raise UsageError("a grid needs at least one weight, such as --weights 0.8")
         if self.score:
-            hub.check(self.score, wd.FILES)
+            model_named(self.score).check()
 
     def __call__(self, dataset: Dataset) -> Iterator[Work]:
         """Paint what is missing, then draw, score and judge."""
@@ -182,14 +182,15 @@ class Grid(Task):
         """The identity of the tagger, for a grid is judged anew by another one."""
         if not self.score:
             return ""
-        return wd.identity(self._judge_folder())
+        model = model_named(self.score)
+        return identity(model, model.folder())
 
-    def _judge_folder(self) -> Path:
-        return hub.folder(self.score, wd.FILES)
+    def _tagger(self) -> Tagger:
+        return loaded(model_named(self.score))
 
     def _wanted(self, data: Path, lora: Path) -> tuple[str, ...]:
         """The booru names of what a tagger should see."""
-        known = {label.name for label in wd.loaded(self._judge_folder()).labels}
+        known = self._tagger().vocabulary.names
         if self.tags:
             wanted = tuple(from_caption(tag) for tag in self.tags)
             strange = [tag for tag in wanted if tag not in known]
@@ -211,7 +212,7 @@ class Grid(Task):
         """The mean probability of the wanted tags, over a cell's pictures."""
         from datasetkit.pixels import decode
 
-        tagger = wd.loaded(self._judge_folder())
+        tagger = self._tagger()
         found: dict[tuple[int, float], list[float]] = {}
         for painting in paintings:
             seen = tagger.probabilities(decode(painting.file))

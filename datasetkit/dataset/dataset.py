@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 
 from datasetkit.dataset import captions, history
+from datasetkit.dataset.embeddings import Embeddings
 from datasetkit.dataset.hand import strangers, take_in_hand_edits
 from datasetkit.dataset.index import Series
 from datasetkit.dataset.journal import Journal
@@ -52,6 +53,7 @@ class Dataset:
         self._write = write
         self._make = make and write
         self._made = False
+        self._embeddings: dict[str, Embeddings] = {}
         self._open = ExitStack()
 
     def __enter__(self) -> "Dataset":
@@ -157,6 +159,14 @@ class Dataset:
         stage, reason = line["rejected"]
         return Reject(from_line(line, self.places.rejected), stage, reason)
 
+    def embeddings(self, model: str) -> Embeddings:
+        """What a model made of the pictures as numbers, by ``facts["tag"][model]["print"]``."""
+        if model not in self._embeddings:
+            opened = Embeddings(self.memory, model, write=self._write)
+            self._open.callback(opened.close)
+            self._embeddings[model] = opened
+        return self._embeddings[model]
+
     @property
     def history(self) -> list[Line]:
         """What was run here, oldest first, without what was undone."""
@@ -186,6 +196,8 @@ class Dataset:
             line |= {"staged": staged.name, "bytes": staged.stat().st_size}
         elif before:
             line["bytes"] = before.get("bytes", -1)
+        for model, (print_, vector) in record.embeddings.items():
+            self.embeddings(model).put(print_, vector)
         self.journal.keep(line)
         self.notes += self.places.settle(line, [before] if before else [])
         captions.write_caption(record)

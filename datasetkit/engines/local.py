@@ -112,6 +112,8 @@ def _difference(before: Record, result: Result) -> str:
         parts.append("{}x{} -> {}x{}".format(*before.picture.size, *after.picture.size))
     elif after.picture.painted is not None:
         parts.append("new pixels")
+    if not parts and before.facts != after.facts:
+        parts = [f"facts of {k}" for k, v in after.facts.items() if before.facts.get(k) != v]
     return f"{before.key}: {' '.join(parts) or 'tags in another order'}"
 
 

@@ -6,8 +6,6 @@ learnt is kept in the user's cache folder, a JSON file a host.
 
 import json
 import logging
-import os
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +18,7 @@ from datasetkit.grabbers.gelbooru import TYPES, tags_of
 from datasetkit.grabbers.posts import Post
 from datasetkit.grabbers.site import Site
 from datasetkit.names import safe_stem
+from datasetkit.settings import cache_folder
 
 BATCH = 100
 
@@ -76,14 +75,6 @@ class Kinds:
             write_file(self._file, json.dumps(self._known, ensure_ascii=False).encode())
         except OSError as error:  # it is asked again next time
             log.info("the kinds of tags are not kept: %s", error)
-
-
-def cache_folder() -> Path:
-    """The folder of what may be lost without harm, where the system keeps such things."""
-    if named := os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA"):
-        return Path(named) / "datasetkit"
-    caches = "Library/Caches" if sys.platform == "darwin" else ".cache"
-    return Path.home() / caches / "datasetkit"
 
 
 def _read(file: Path) -> dict[str, str]:

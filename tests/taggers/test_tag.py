@@ -13,7 +13,7 @@ from datasetkit.cleaners.flatten import Flatten
 from datasetkit.errors import ModelError, PictureError
 from datasetkit.pixels import Picture, read_header
 from datasetkit.record import HAND, Record, Tag
-from datasetkit.taggers import wd
+from datasetkit.taggers import tagger
 from datasetkit.taggers.tag import Tagging
 
 RED = (255, 51, 0)
@@ -57,7 +57,7 @@ def test_the_rating_is_a_fact_and_no_tag(model, tmp_path):
     assert fact["rating"] == "sensitive"
     assert set(fact["ratings"]) == {"general", "sensitive", "questionable", "explicit"}
     assert fact["ratings"]["explicit"] == 0
-    assert (fact["threshold"], fact["character"]) == (0.35, 0.85)
+    assert fact["above"] == 0.05
     assert json.loads(json.dumps(dict(after.facts))) == after.facts
     assert not set(after.names) & set(fact["ratings"])
 
@@ -175,6 +175,6 @@ def test_the_same_answer_from_any_thread(model, tmp_path):
     records = [record(tmp_path, color=(n * 9, 0, 99), name=f"{n}.png") for n in range(24)]
     stage = Tagging(str(model), threshold=0.01)
     alone = [stage(item).tags for item in records]
-    wd._loaded.cache_clear()
+    tagger._loaded.cache_clear()
     with ThreadPoolExecutor(8) as pool:
         assert [item.tags for item in pool.map(stage, records)] == alone
