@@ -28,7 +28,7 @@ def recover(journal: Journal, places: Places) -> list[str]:
         for change in history.before(places.memory, step["step"]):
             _roll_back(journal, places, change, saved)
     for draft in [*places.workshop.iterdir(), *drafts(places.path), *drafts(places.memory)]:
-        draft.unlink()
+        draft.unlink(missing_ok=True)
     return notes
 
 

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -112,6 +113,8 @@ def test_files_that_no_longer_fit_are_no_pictures_fault(
     with monkeypatch.context() as patched, pytest.raises(Exception, match="Too many open files"):
         patched.setattr(sources, "read_header", unlucky)
         home.run(Grab("cirno", url=server.url))
+    while any(thread.name.startswith("dsk") for thread in threading.enumerate()):
+        time.sleep(0.01)  # downloads under way; a process that ended would have none
     assert home.run(Grab("cirno", url=server.url)).added == 40
 
 
