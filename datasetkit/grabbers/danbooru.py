@@ -8,7 +8,7 @@ but they order by id; an unknown order is silently newest first.
 import base64
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from datasetkit.errors import SiteError, UsageError
 from datasetkit.grabbers.family import Ask, Credentials, Family, Place, Request, TagFact
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from datasetkit.web import Answer, Keys
 
 KINDS = ("general", "artist", "character", "copyright", "meta")
-CATEGORIES = {0: "general", 1: "artist", 3: "copyright", 4: "character", 5: "meta"}
 GOLD = 30  # levels of accounts: Gold searches for six terms, those above it for any number
 MANY = 100
 
@@ -49,13 +48,21 @@ class Danbooru(Family):
             "random": "order:random",
         }
     )
-    wants = ("LOGIN", "USER_ID", "API_KEY")
+    wants: ClassVar[tuple[str, ...]] = ("LOGIN", "USER_ID", "API_KEY")
     by_id = True
     batch = 100
+    categories: ClassVar[Mapping[int, str]] = MappingProxyType(
+        {0: "general", 1: "artist", 3: "copyright", 4: "character", 5: "meta"}
+    )
 
     def keys(self, own: Credentials) -> "Keys":
         """HTTP Basic, which keeps the key out of every address."""
-        return basic(own)
+        from datasetkit.web import Keys
+
+        if not own.api_key:
+            return Keys()
+        packed = base64.b64encode(f"{own.login}:{own.api_key}".encode()).decode()
+        return Keys({}, {"Authorization": f"Basic {packed}"}, own.api_key)
 
     def user(self, own: Credentials) -> str:
         """The account's number, as its keepers ask for."""
@@ -115,7 +122,7 @@ class Danbooru(Family):
     def these(self, ids: Sequence[str], site: Site) -> Request:
         """A free term takes any number of ids."""
         tags = f"id:{','.join(ids)} status:any"
-        return Request("/posts.json", {"tags": tags, "limit": site.page})
+        return Request("/posts.json", {"tags": tags, "limit": self.batch})
 
     def read(self, answer: "Answer", site: Site) -> Page:
         """Read a page of posts; whatever else came is raised as a sentence."""
@@ -137,67 +144,49 @@ class Danbooru(Family):
         return Page(tuple(_post(row, site) for row in rows))
 
     def named(self, ask: Ask, site: Site, name: str) -> TagFact | None:
-        """Look a tag up, then an alias of that name."""
-        return named(ask, site, name, CATEGORIES)
+        """Look a tag up by its name, or the one that it is an alias of."""
+        found = self._exactly(ask, site, name)
+        if found and found.count:
+            return found
+        asked: dict[str, str | int] = {"search[antecedent_name]": name, "limit": 1}
+        asked["search[status]"] = "active"
+        aliases = _rows(ask(Request("/tag_aliases.json", asked)), site)
+        aliases = [row for row in aliases if row.get("antecedent_name") == name]
+        meant = str(aliases[0].get("consequent_name") or "") if aliases else ""
+        if not meant:
+            return found
+        return self._exactly(ask, site, meant) or TagFact(meant, "general", 0)
 
     def like(self, ask: Ask, site: Site, start: str) -> list[TagFact]:
         """Find tags that begin so, the most used first."""
-        return like(ask, site, start, CATEGORIES)
+        return self._beginning(ask, site, start, 8)
 
     def near(self, ask: Ask, site: Site, start: str) -> list[TagFact]:
         """Find a hundred tags that begin so."""
-        return like(ask, site, start, CATEGORIES, MANY)
+        return self._beginning(ask, site, start, MANY)
 
+    def _exactly(self, ask: Ask, site: Site, name: str) -> TagFact | None:
+        """The tag of this name, and no other that a server may find better."""
+        found = self._facts(ask, site, {"search[name]": name, "limit": 1})
+        return next((tag for tag in found if tag.name == name), None)
 
-def basic(own: Credentials) -> "Keys":
-    """A login and key as HTTP Basic sends them, for this family and e621's."""
-    from datasetkit.web import Keys
+    def _beginning(self, ask: Ask, site: Site, start: str, most: int) -> list[TagFact]:
+        asked: dict[str, str | int] = {"search[name_matches]": f"{start}*", "limit": most}
+        found = self._facts(ask, site, asked | {"search[order]": "count"})
+        # e621 has a tag that is named by nothing visible.
+        seen = [tag for tag in found if tag.count and from_caption(tag.name)]
+        return sorted(seen, key=lambda tag: -(tag.count or 0))
 
-    if not own.api_key:
-        return Keys()
-    packed = base64.b64encode(f"{own.login}:{own.api_key}".encode()).decode()
-    return Keys({}, {"Authorization": f"Basic {packed}"}, own.api_key)
-
-
-def named(ask: Ask, site: Site, name: str, kinds: Mapping[int, str]) -> TagFact | None:
-    """Look a tag up by its name, or the one that it is an alias of; e621 answers alike."""
-    found = _facts(ask, site, {"search[name]": name, "limit": 1}, kinds)
-    found = [tag for tag in found if tag.name == name]  # no other that a server finds better
-    if found and found[0].count:
-        return found[0]
-    asked: dict[str, str | int] = {"search[antecedent_name]": name, "limit": 1}
-    asked["search[status]"] = "active"
-    aliases = _rows(ask(Request("/tag_aliases.json", asked)), site)
-    aliases = [row for row in aliases if row.get("antecedent_name") == name]
-    meant = str(aliases[0].get("consequent_name") or "") if aliases else ""
-    if not meant:
-        return found[0] if found else None
-    meanings = _facts(ask, site, {"search[name]": meant, "limit": 1}, kinds)
-    meanings = [tag for tag in meanings if tag.name == meant]
-    return meanings[0] if meanings else TagFact(meant, "general", 0)
-
-
-def like(
-    ask: Ask, site: Site, start: str, kinds: Mapping[int, str], most: int = 8
-) -> list[TagFact]:
-    """Find tags that begin so, the most used first; e621 answers alike."""
-    asked: dict[str, str | int] = {"search[name_matches]": f"{start}*", "limit": most}
-    found = _facts(ask, site, asked | {"search[order]": "count"}, kinds)
-    return sorted((tag for tag in found if tag.count), key=lambda tag: -(tag.count or 0))
-
-
-def _facts(
-    ask: Ask, site: Site, asked: Mapping[str, str | int], kinds: Mapping[int, str]
-) -> list[TagFact]:
-    rows = _rows(ask(Request("/tags.json", asked)), site)
-    return [
-        TagFact(
-            str(row.get("name") or ""),
-            kinds.get(whole(row.get("category")) or 0, "general"),
-            whole(row.get("post_count")) or 0,
-        )
-        for row in rows
-    ]
+    def _facts(self, ask: Ask, site: Site, asked: Mapping[str, str | int]) -> list[TagFact]:
+        rows = _rows(ask(Request("/tags.json", asked)), site)
+        return [
+            TagFact(
+                str(row.get("name") or ""),
+                self.categories.get(whole(row.get("category")) or 0, "general"),
+                whole(row.get("post_count")) or 0,
+            )
+            for row in rows
+        ]
 
 
 def _rows(answer: "Answer", site: Site) -> list[dict[str, Any]]:

@@ -7,14 +7,14 @@ The site wants to be told who asks, and sends no file of what only an account ma
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import date, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from datasetkit.errors import SiteError
-from datasetkit.grabbers.danbooru import basic, like, named
-from datasetkit.grabbers.family import Ask, Credentials, Family, Place, Request, TagFact
+from datasetkit.grabbers.danbooru import Danbooru
+from datasetkit.grabbers.family import Ask, Credentials
 from datasetkit.grabbers.moebooru import MANY, ratings_sent, spend
 from datasetkit.grabbers.posts import (
     MOVING,
@@ -33,45 +33,36 @@ from datasetkit.record import Origin, Tag
 from datasetkit.tags import from_caption
 
 if TYPE_CHECKING:
-    from datasetkit.web import Answer, Keys
+    from datasetkit.web import Answer
 
-CATEGORIES = {
-    0: "general",
-    1: "artist",
-    2: "contributor",
-    3: "copyright",
-    4: "character",
-    5: "species",
-    6: "invalid",
-    7: "meta",
-    8: "lore",
-}
 _MD5 = re.compile(r"[0-9a-f]{32}")
 
 
-class E621(Family):
-    """e621, and e926, which shows only what is rated safe."""
+class E621(Danbooru):
+    """e621, and e926, which shows only what is rated safe; its server was Danbooru's once."""
 
-    orders = MappingProxyType(
+    wants = ("LOGIN", "API_KEY")
+    categories = MappingProxyType(
         {
-            "": "",
-            "id_asc": "order:id",
-            "score": "order:score",
-            "score_asc": "order:score_asc",
-            "favcount": "order:favcount",
-            "random": "order:random",
+            0: "general",
+            1: "artist",
+            2: "contributor",
+            3: "copyright",
+            4: "character",
+            5: "species",
+            6: "invalid",
+            7: "meta",
+            8: "lore",
         }
     )
-    by_id = True
-    batch = 100
-
-    def keys(self, own: Credentials) -> "Keys":
-        """HTTP Basic, which keeps the key out of every address."""
-        return basic(own)
 
     def user(self, own: Credentials) -> str:
         """The account's name, as the site asks for it."""
         return f"by {own.login} on e621" if own.login else ""
+
+    def terms(self, ask: Ask, site: Site, own: Credentials) -> int:
+        """The same number for every account."""
+        return site.terms
 
     def plan(self, query: Query, letters: str, site: Site, counts: Mapping[str, int]) -> Plan:
         """Send all that fits into forty terms; several file types are filtered here."""
@@ -98,18 +89,6 @@ class E621(Family):
             by_score=query.order == "score",
         )
 
-    def request(self, plan: Plan, site: Site, place: Place, size: int) -> Request:
-        """Numbered pages, or those below an id, which order by id and never end."""
-        below = [f"score:<={place.below}"] if place.below is not None else []
-        page = f"b{place.before}" if place.before is not None else str(place.number + 1)
-        tags = " ".join([plan.sent, *below])
-        return Request("/posts.json", {"tags": tags, "limit": size, "page": page})
-
-    def these(self, ids: Sequence[str], site: Site) -> Request:
-        """One term takes a hundred ids."""
-        tags = f"id:{','.join(ids)} status:any"
-        return Request("/posts.json", {"tags": tags, "limit": self.batch})
-
     def read(self, answer: "Answer", site: Site) -> Page:
         """Read a page of posts, or a single one; whatever else came is raised as a sentence."""
         from datasetkit.web import explain
@@ -124,18 +103,6 @@ class E621(Family):
         if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
             raise SiteError(f"{site.name}: the answer holds no posts")
         return Page(tuple(_post(row, site) for row in rows))
-
-    def named(self, ask: Ask, site: Site, name: str) -> TagFact | None:
-        """Look a tag up, then an alias of that name."""
-        return named(ask, site, name, CATEGORIES)
-
-    def like(self, ask: Ask, site: Site, start: str) -> list[TagFact]:
-        """Find tags that begin so, the most used first; some are named by nothing visible."""
-        return [tag for tag in like(ask, site, start, CATEGORIES) if from_caption(tag.name)]
-
-    def near(self, ask: Ask, site: Site, start: str) -> list[TagFact]:
-        """Find a hundred tags that begin so."""
-        return [tag for tag in like(ask, site, start, CATEGORIES, MANY) if from_caption(tag.name)]
 
 
 def _days(dates: Dates) -> str:
