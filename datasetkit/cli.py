@@ -22,6 +22,7 @@ from typer.core import TyperCommand, TyperGroup
 from datasetkit import __version__, cli_models, cli_sites
 from datasetkit.catalog import STAGES, stage_class
 from datasetkit.errors import DatasetkitError, Interrupted, UsageError, did_you_mean
+from datasetkit.stage import options_of
 
 if TYPE_CHECKING:
     from datasetkit.pipeline import Pipeline
@@ -122,7 +123,7 @@ def _refuse(error: DatasetkitError) -> None:
 def stage_command(name: str) -> Any:
     """Make the sub-command of a stage from the fields of its class."""
     kind = stage_class(name)
-    fields = dataclasses.fields(kind)
+    fields = options_of(kind)
     instead = _instead(name)
     others = _keywords(instead) if instead else []
 
@@ -186,13 +187,19 @@ def run(
 
 
 @app.command()
-def info(dataset: DatasetOption = Path("dataset"), as_json: Json = False) -> None:
+def info(
+    dataset: DatasetOption = Path("dataset"),
+    where: Annotated[
+        str, typer.Option(help="only the pictures for which this holds: solo and not comic")
+    ] = "",
+    as_json: Json = False,
+) -> None:
     """Show what is in a dataset: pictures, sizes, tags by kind, rejects, what was run."""
     from datasetkit.dataset import Dataset
     from datasetkit.info import facts_of, show
 
     with Dataset(dataset) as opened:
-        facts = facts_of(opened)
+        facts = facts_of(opened, where)
     show(facts, as_json=as_json)
 
 
@@ -246,7 +253,7 @@ def _execute(
     from datasetkit.engines.local import run_leg
     from datasetkit.engines.sources import NothingKnown, survey
     from datasetkit.screen import last_line, surveyed
-    from datasetkit.stage import Map, Source, Task
+    from datasetkit.stage import Selective, Source, Task
 
     lone = pipeline.stages[0] if pipeline.alone else None
     with _screen(as_json=as_json, quiet=quiet) as screen:
@@ -265,7 +272,7 @@ def _execute(
             screen.show(Ended(outcomes[0]))
             for line in surveyed(outcomes[0]):
                 screen.say(line)
-        elif dry_run and not isinstance(lone, Map):
+        elif dry_run and not isinstance(lone, Selective):
             for line in plan(folder, pipeline):
                 screen.say(line)
             outcomes = []

@@ -2,9 +2,12 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from datasetkit.dataset import Dataset
+from datasetkit.record import Record
+from datasetkit.where import where
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -12,7 +15,7 @@ if TYPE_CHECKING:
 TOP_TAGS = 8  # shown of each kind
 
 
-def picture_table(dataset: Dataset) -> "DataFrame":
+def picture_table(records: Iterable[Record]) -> "DataFrame":
     """One row a picture: key, width, height, tags, site, rating, score; for notebooks as well."""
     import pandas as pd
 
@@ -26,27 +29,29 @@ def picture_table(dataset: Dataset) -> "DataFrame":
             "rating": record.origin.rating,
             "score": record.origin.score,
         }
-        for record in dataset.records
+        for record in records
     ]
     columns = ["key", "width", "height", "tags", "site", "rating", "score"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def tag_table(dataset: Dataset) -> "DataFrame":
+def tag_table(records: Iterable[Record]) -> "DataFrame":
     """One row a tag and picture: tag, kind, and who said it."""
     import pandas as pd
 
     rows = [
         {"tag": tag.name, "kind": tag.kind, "by": "+".join(tag.by)}
-        for record in dataset.records
+        for record in records
         for tag in record.tags
     ]
     return pd.DataFrame(rows, columns=["tag", "kind", "by"])
 
 
-def facts_of(dataset: Dataset) -> dict[str, Any]:
-    """What is in a dataset, as plain values."""
-    pictures, tags = picture_table(dataset), tag_table(dataset)
+def facts_of(dataset: Dataset, filter_: str = "") -> dict[str, Any]:
+    """What is in a dataset, as plain values; with a filter, in the pictures for which it holds."""
+    meant = where(filter_)
+    records = [record for record in dataset.records if meant(record)]
+    pictures, tags = picture_table(records), tag_table(records)
     sides = pictures[["width", "height"]]
     ratio = sides.max(axis=1) / sides.min(axis=1)
     kinds = {
@@ -58,7 +63,7 @@ def facts_of(dataset: Dataset) -> dict[str, Any]:
         reason = f"{reject.stage}: {reject.reason}"
         rejects[reason] = rejects.get(reason, 0) + 1
     described: dict[str, int] = {}
-    for record in dataset.records:
+    for record in records:
         if fact := record.facts.get("caption"):
             who = f"not kept ({fact['refused']})" if "refused" in fact else f"by {fact['model']}"
             described[who] = described.get(who, 0) + 1

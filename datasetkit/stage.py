@@ -1,4 +1,4 @@
-"""The three shapes of work, named after how they may be spread, and the options they take.
+"""The four shapes of work, named after how they may be spread, and the options they take.
 
 A stage is a frozen dataclass whose fields are made by :func:`opt`. From that one definition come
 the Python call, the ``dsk`` sub-command, the YAML entry and the page in the documentation. Its
@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 from datasetkit.dataset import Dataset
 from datasetkit.record import Origin, Record
+from datasetkit.where import where
 
 
 def opt(
@@ -24,17 +25,24 @@ def opt(
     ge: float | None = None,
     le: float | None = None,
     argument: bool = False,
+    kw_only: bool = False,
 ) -> Any:
     """Declare one option of a stage: its default, its help, its limits.
 
     ``argument`` makes it positional on the command line; ``...`` as the default makes it required.
-    The metadata keys are those that pydantic reads from standard dataclasses.
+    ``kw_only`` is of Python calls. The metadata keys are those that pydantic reads from standard
+    dataclasses.
     """
     metadata = {"description": description, "ge": ge, "le": le, "argument": argument}
     metadata = {k: value for k, value in metadata.items() if value is not None}
     if default is ...:
         return dataclasses.field(metadata=metadata)
-    return dataclasses.field(default=default, metadata=metadata)
+    return dataclasses.field(default=default, metadata=metadata, kw_only=kw_only)
+
+
+def options_of(stage: "Stage | type[Stage]") -> list["dataclasses.Field[Any]"]:
+    """The options of a stage, its own first, then those that all of its shape have."""
+    return sorted(dataclasses.fields(stage), key=lambda field: bool(field.kw_only))
 
 
 @dataclass(frozen=True)
@@ -146,7 +154,7 @@ class Stage(ABC):
 
     def changed_options(self) -> dict[str, Any]:
         """The options that differ from their defaults, as plain values."""
-        fields = dataclasses.fields(self)
+        fields = options_of(self)
         options = {item.name: (getattr(self, item.name), item.default) for item in fields}
         return {name: value for name, (value, default) in options.items() if value != default}
 
@@ -178,12 +186,55 @@ class Source(Stage):
         return None
 
 
-class Map(Stage):
+@dataclass(frozen=True)
+class Selective(Stage):
+    """A stage that may be told which pictures it is for; the engine leaves it the others as is."""
+
+    where: str = opt("", "only the pictures for which this holds: solo and not comic", kw_only=True)
+
+    def __post_init__(self) -> None:
+        where(self.where)  # refuses one that is not understood, before anything is done
+
+    def concerns(self, record: Record) -> bool:
+        """Say whether this picture is meant."""
+        return not self.where or where(self.where)(record)
+
+
+class Map(Selective):
     """Turns one record into another: any worker, any order, safe to repeat."""
 
     @abstractmethod
     def __call__(self, record: Record) -> Record | Drop:
         """Return the record as it should be (the same one when nothing changes), or a Drop."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What becomes of one picture, by the word of a stage that saw them all; its pixels stay."""
+
+    key: str
+    became: Record | Drop
+
+
+class Whole(Selective):
+    """Needs the set at once, to compare or to count: dedupe, balance, quality by percentile."""
+
+    def measure(self, record: Record) -> Record:
+        """Return the record with the facts of its own that the comparison needs, if any.
+
+        Like a map: any worker, any order. What is kept in the facts is measured once; these
+        facts must tell whether the picture is still the one that was measured.
+        """
+        return record
+
+    @abstractmethod
+    def __call__(self, records: Sequence[Record], folder: Path) -> Iterator[Change | Work]:
+        """Look at all records, measured, and yield what changes; the others stay as they are.
+
+        ``records`` may be walked through more than once, and is read from the disk each time, so
+        that nobody need hold a large set in memory. Files for people go into ``folder``, which
+        is the dataset's.
+        """
 
 
 class Task(Stage):

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from datasetkit.catalog import STAGES, stage_class
+from datasetkit.stage import options_of
 
 PAGES = Path(__file__).parent.parent / "docs" / "stages"
 
@@ -17,7 +18,7 @@ PAGES = Path(__file__).parent.parent / "docs" / "stages"
 def page(name: str) -> str:
     """The page of one stage, in Markdown."""
     kind = stage_class(name)
-    fields = dataclasses.fields(kind)
+    fields = options_of(kind)
     required = [field.name for field in fields if field.default is dataclasses.MISSING]
     arguments = "".join(f" {option.upper()}" for option in required)
     yaml = f"- {name}: {{{', '.join(f'{option}: …' for option in required)}}}"

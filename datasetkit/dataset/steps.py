@@ -73,6 +73,10 @@ class Step:
             return record
         return self.dataset.put(record, self.number, staged)
 
+    def note(self, record: Record) -> None:
+        """Keep a record of which only the facts are new: there is nothing to take back."""
+        self.dataset.put(record, self.number)
+
     def reject(self, record: Record, stage: str, reason: str, staged: Path | None = None) -> None:
         """Leave a record out, so that it can be taken back."""
         self.announce([(record, staged)])

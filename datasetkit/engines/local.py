@@ -4,40 +4,59 @@ Pillow, onnxruntime and the network let go of the interpreter while they work, s
 well as processes and share one model. At most a few pictures a worker are in memory at a time.
 """
 
-import itertools
 import os
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
-from datasetkit import safety
 from datasetkit.catalog import name_of
 from datasetkit.dataset import Dataset, Step, note_task
 from datasetkit.dataset.dataset import cannot_write
 from datasetkit.engines.events import Advanced, Began, Ended, Outcome, Report, Said
-from datasetkit.engines.results import Result, commit, count, in_order, machine_fault
+from datasetkit.engines.results import (
+    TOGETHER,
+    Result,
+    commit,
+    count,
+    difference,
+    in_order,
+    judged,
+    machine_fault,
+)
 from datasetkit.engines.sources import run_source
+from datasetkit.engines.whole import measured, settle
 from datasetkit.errors import DatasetkitError, PictureError
 from datasetkit.pipeline import call_of
 from datasetkit.pixels import Picture, written_suffix
 from datasetkit.record import Record
-from datasetkit.stage import Drop, Map, Progress, Source, Stage, Task, Wrote
+from datasetkit.stage import Drop, Map, Progress, Selective, Source, Stage, Task, Whole, Wrote
 
-TOGETHER = 64  # changes that share one sync of what was before them
 WAIT = 1.0  # seconds of work, at most, that a kill may cost
 
 
 def legs(stages: Sequence[Stage]) -> list[tuple[Stage, ...]]:
-    """Group stages so that neighbours which map records share one decode and one encode."""
-    grouped = itertools.groupby(enumerate(stages), lambda item: isinstance(item[1], Map) or item[0])
-    return [tuple(stage for _, stage in group) for _, group in grouped]
+    """Group stages so that neighbours which map records share one decode and one encode.
+
+    A stage that needs the whole set closes a group: what it measures is measured with the rest.
+    """
+    groups: list[list[Stage]] = []
+    going_on = False
+    for stage in stages:
+        if going_on and isinstance(stage, Selective):
+            groups[-1].append(stage)
+        else:
+            groups.append([stage])
+        going_on = isinstance(stage, Map)
+    return [tuple(group) for group in groups]
 
 
 def run_leg(
     dataset: Dataset, leg: Sequence[Stage], report: Report, *, dry_run: bool = False
 ) -> Outcome:
     """Run one source, one task, or a row of maps on a dataset open for writing.
+
+    A stage that needs the whole set may end the row.
 
     Raises what stops the whole (no network, no model, a full disk); what ails one picture is in
     the outcome. An interrupted leg goes on where it was when it is run again.
@@ -49,7 +68,7 @@ def run_leg(
         elif isinstance(leg[0], Task):
             outcome = _run_task(dataset, leg[0], name, report)
         else:
-            maps = [stage for stage in leg if isinstance(stage, Map)]
+            maps = [stage for stage in leg if isinstance(stage, Selective)]
             outcome = _run_maps(dataset, maps, name, report, dry_run=dry_run)
     except OSError as error:
         raise cannot_write(dataset.path, error) from error
@@ -58,9 +77,12 @@ def run_leg(
 
 
 def _run_maps(
-    dataset: Dataset, leg: Sequence[Map], name: str, report: Report, *, dry_run: bool
+    dataset: Dataset, leg: Sequence[Selective], name: str, report: Report, *, dry_run: bool
 ) -> Outcome:
     outcome = Outcome(name)
+    whole = leg[-1] if isinstance(leg[-1], Whole) else None
+    touched: set[str] = set()  # what the maps before a whole have changed
+    seen: dict[str, Record] = {}  # what a dry run has measured, of which nothing is kept
     records = dataset.records
     report(Began(name, len(records)))
 
@@ -76,7 +98,7 @@ def _run_maps(
 
     def commit_waiting() -> None:
         if step:
-            step.announce([(result.record, result.staged) for result in waiting])
+            step.announce([(r.record, r.staged) for r in waiting if not r.noted])
             for result in waiting:
                 commit(step, result, name, outcome, new=False)
         waiting.clear()
@@ -90,7 +112,12 @@ def _run_maps(
                 waiting.append(result)
             else:
                 count(result, name, outcome, new=False)
-                report(Said(name, _difference(record, result)))
+                if not result.noted:
+                    report(Said(name, difference(record, result)))
+            if whole and not result.noted and result.record != record:
+                touched.add(record.key)
+            if whole and not step and not result.drop:
+                seen[record.key] = replace(result.record, picture=record.picture)
             record.picture.forget()
             result.record.picture.forget()
             if len(waiting) >= TOGETHER or time.monotonic() - since > WAIT:
@@ -98,31 +125,19 @@ def _run_maps(
                 since = time.monotonic()
             report(Advanced(name, done, len(records), record.key))
         commit_waiting()
+        if whole:
+            settle(dataset, whole, step, name, report, outcome, touched, seen)
     return outcome
 
 
-def _difference(before: Record, result: Result) -> str:
-    """Say in a line what would become of one picture."""
-    after = result.record
-    if result.drop:
-        return f"{before.key}: would be left out ({result.drop.reason})"
-    parts = [f"-{name}" for name in before.names if name not in after.names]
-    parts += [f"+{name}" for name in after.names if name not in before.names]
-    if before.picture.size != after.picture.size:
-        parts.append("{}x{} -> {}x{}".format(*before.picture.size, *after.picture.size))
-    elif after.picture.painted is not None:
-        parts.append("new pixels")
-    if not parts and before.facts != after.facts:
-        parts = [f"facts of {k}" for k, v in after.facts.items() if before.facts.get(k) != v]
-    return f"{before.key}: {' '.join(parts) or 'tags in another order'}"
-
-
-def _mapped(leg: Sequence[Map], record: Record) -> Result:
+def _mapped(leg: Sequence[Selective], record: Record) -> Result:
     """Take one record through a leg; what fails on one picture is a reject, not a crash."""
     before = record
     for stage in leg:
+        if not stage.concerns(record):
+            continue
         try:
-            became = stage(record)
+            became = stage(record) if isinstance(stage, Map) else measured(stage, record)
         except PictureError as error:
             if lack := machine_fault(error):
                 raise lack from error
@@ -137,11 +152,7 @@ def _mapped(leg: Sequence[Map], record: Record) -> Result:
         if isinstance(became, Drop):
             return Result(before, became, name_of(stage))
         record = became
-    if record.names != before.names and (
-        rule := safety.refusal(record.names, record.origin.rating)
-    ):
-        return Result(before, Drop(rule), name_of(leg[-1]))
-    return Result(record)
+    return judged(before, record, name_of(leg[-1]))
 
 
 def _stage_pixels(dataset: Dataset, result: Result) -> Result:

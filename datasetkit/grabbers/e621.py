@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from datasetkit.bounds import Dates
 from datasetkit.errors import SiteError
 from datasetkit.grabbers.danbooru import Danbooru
 from datasetkit.grabbers.family import Ask, Credentials
@@ -27,7 +28,7 @@ from datasetkit.grabbers.posts import (
     web_page,
     whole,
 )
-from datasetkit.grabbers.query import NUMBERS, Dates, Plan, Query, words_here
+from datasetkit.grabbers.query import NUMBERS, Plan, Query, words_here
 from datasetkit.grabbers.site import Site
 from datasetkit.record import Origin, Tag
 from datasetkit.tags import from_caption

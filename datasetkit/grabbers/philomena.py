@@ -14,10 +14,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin
 
+from datasetkit.bounds import Bound
 from datasetkit.errors import SiteError, UsageError
 from datasetkit.grabbers.family import Ask, Credentials, Family, Place, Request, TagFact
 from datasetkit.grabbers.posts import Page, Post, number_of, one_line, read_json, web_page, whole
-from datasetkit.grabbers.query import Bound, Plan, Query, words_here
+from datasetkit.grabbers.query import Plan, Query, words_here
 from datasetkit.grabbers.site import Site
 from datasetkit.record import Origin, Tag, strictest
 from datasetkit.tags import from_caption

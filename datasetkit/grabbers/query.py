@@ -5,10 +5,10 @@ is filtered here (see selection.py), and everything that matters is checked here
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
 
+from datasetkit.bounds import Bound, Dates, bound_of, dates_of
 from datasetkit.errors import UsageError, did_you_mean
 
 ORDERS = ("score", "score_asc", "id", "id_desc", "id_asc", "random", "favcount")
@@ -33,51 +33,6 @@ _PARTED = re.compile(
 )
 # Commas of a list; those of a face or of 10,000 are none.
 _LISTED = re.compile(r"[^\W_],$|[)!?],$|[^\W_]{2}[)!?]?,[^\W\d_]{2}|[^\W\d_]{2}[)!?]?,[^\W_]{2}")
-_NUMBER = r"-?\d+(?:\.\d+)?"
-_SIGNS: Mapping[str, Callable[[float, float], bool]] = {
-    ">=": lambda value, limit: value >= limit,
-    "<=": lambda value, limit: value <= limit,
-    ">": lambda value, limit: value > limit,
-    "<": lambda value, limit: value < limit,
-    "=": lambda value, limit: value == limit,
-}
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A condition on a number: all of ``tests``, such as (">=", "50"), hold for it."""
-
-    key: str
-    raw: str
-    tests: tuple[tuple[str, str], ...]
-
-    def holds(self, value: float | None) -> bool:
-        """Say whether a number fulfils it; one that the site does not tell passes."""
-        if value is None:
-            return True
-        return all(_SIGNS[sign](value, float(limit)) for sign, limit in self.tests)
-
-    def separate(self) -> list[str]:
-        """The condition as terms without ranges, for sites that know none."""
-        return [f"{self.key}:{sign.removeprefix('=')}{limit}" for sign, limit in self.tests]
-
-
-@dataclass(frozen=True)
-class Dates:
-    """A span of days, either end of which may be open: ``first`` and ``last`` are ISO dates."""
-
-    first: str = ""
-    last: str = ""
-
-    def holds(self, posted: str) -> bool:
-        """Say whether a moment (ISO 8601) lies in it; one that the site does not tell passes."""
-        day = posted[:10]
-        return not day or (
-            (not self.first or day >= self.first) and (not self.last or day <= self.last)
-        )
-
-    def __str__(self) -> str:
-        return f"date:{self.first}..{self.last}"
 
 
 @dataclass(frozen=True)
@@ -177,7 +132,7 @@ def parse(text: str) -> Query:
         elif key in NUMBERS:
             if mark:
                 raise UsageError(f"{word!r} is not understood; turn the condition round")
-            bounds.append(_bound(key, value))
+            bounds.append(bound_of(key, value))
         elif key == "filetype":
             filetypes[not mark] += [_type(part) for part in value.lower().split(",")]
         elif mark:
@@ -205,7 +160,7 @@ def parse(text: str) -> Query:
         order="" if order in {"id", "id_desc"} else order,
         ratings=once.get("rating", ""),
         bounds=tuple(bounds),
-        dates=_dates(once["date"]) if "date" in once else None,
+        dates=dates_of(once["date"]) if "date" in once else None,
         filetypes=tuple(filetypes[True]),
         not_filetypes=tuple(filetypes[False]),
         md5=md5,
@@ -290,32 +245,3 @@ def _is_metatag(key: str, word: str) -> bool:
     if key in _OTHER or (near.startswith("did") and len(key) > 3 and key.isascii()):
         raise UsageError(f"{word!r} is not understood; {near}")
     return False
-
-
-def _bound(key: str, value: str) -> Bound:
-    if found := re.fullmatch(rf"({_NUMBER})?\.\.({_NUMBER})?", value):
-        pairs = ((">=", found[1]), ("<=", found[2]))
-        tests = tuple((sign, limit) for sign, limit in pairs if limit)
-    elif found := re.fullmatch(rf"(>=|<=|>|<)?({_NUMBER})", value):
-        tests = ((found[1] or "=", found[2]),)
-    else:
-        tests = ()
-    if not tests:
-        raise UsageError(f"{key}:{value} is no number; write {key}:>=50, {key}:10..50 or {key}:50")
-    return Bound(key, value, tests)
-
-
-def _dates(value: str) -> Dates:
-    """Read 2024-01-01..2024-06-30, an end of which may be open, >=2024-01-01, or one day."""
-    first, dots, last = value.partition("..")
-    if not dots:
-        sign, day = re.fullmatch(r"(>=|<=)?(.*)", value).groups()  # type: ignore[union-attr]
-        first, last = ("" if sign == "<=" else day), ("" if sign == ">=" else day)
-    try:
-        first, last = (day and date.fromisoformat(day).isoformat() for day in (first, last))
-        days = [day for day in (first, last) if day]
-    except ValueError:
-        days = []
-    if not days or days != sorted(days):
-        raise UsageError(f"date:{value} is no span of days; write date:2024-01-01..2024-06-30")
-    return Dates(first, last)

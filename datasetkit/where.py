@@ -1,0 +1,223 @@
+"""A filter for pictures, the same for every stage and for ``dsk info``: which ones are meant.
+
+::
+
+    solo and not comic
+    score:>=100 and (rating:g or rating:s)
+    "long hair" -artist:* width:1000..
+
+A word is a tag, with * for any letters; words beside each other all hold. ``kind:name`` is a tag
+of a kind (``character:hatsune*``), ``by:hand`` one that somebody said. Numbers and days are
+written as in a query. What a picture does not tell (no score, no date) fulfils no condition.
+"""
+
+import re
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import TypeAlias
+
+from datasetkit.bounds import Bound, bound_of, dates_of
+from datasetkit.errors import UsageError, did_you_mean
+from datasetkit.record import Record
+from datasetkit.tags import from_caption, matches
+
+Test: TypeAlias = Callable[[Record], bool]
+
+MOST = 50  # conditions inside of each other: a person nests three
+
+_NUMBERS: dict[str, Callable[[Record], float | None]] = {
+    "score": lambda record: record.origin.score,
+    "width": lambda record: record.picture.size[0],
+    "height": lambda record: record.picture.size[1],
+    "side": lambda record: min(record.picture.size),
+    "ratio": lambda record: max(record.picture.size) / min(record.picture.size),
+    "mpixels": lambda record: record.picture.size[0] * record.picture.size[1] / 1e6,
+    "tags": lambda record: len(record.tags),
+}
+KINDS = ("general", "artist", "copyright", "character", "meta", "species", "lore", "trigger")
+_RATINGS = {"general": "g", "safe": "g", "sensitive": "s", "questionable": "q", "explicit": "e"}
+_KEYS = (*_NUMBERS, *KINDS, "rating", "site", "id", "key", "filetype", "date", "by")
+
+_TOKEN = re.compile(r"\s*(?:([()])|(-(?=\S)))")
+_WORDS = {"and", "or", "not"}
+
+
+@lru_cache(maxsize=256)
+def where(text: str) -> Test:
+    """Understand a filter: a function that says of a record whether it is meant.
+
+    An empty filter means all. Raises UsageError naming what is not understood.
+    """
+    parts = _parts(text)
+    if not parts:
+        return lambda record: True
+    reader = _Reader(text, parts)
+    test = reader.either()
+    if reader.left:
+        raise UsageError(f"the filter {text!r}: {reader.left[0]!r} closes nothing")
+    return test
+
+
+class _Reader:
+    """Reads a filter from left to right: ``or`` binds least, then ``and``, then ``not``."""
+
+    def __init__(self, text: str, parts: list[str]) -> None:
+        self._text = text
+        self.left = parts
+        self._depth = 0
+
+    def either(self) -> Test:
+        tests = [self._all()]
+        while self._next("or"):
+            tests.append(self._all())
+        return tests[0] if len(tests) == 1 else lambda record: any(t(record) for t in tests)
+
+    def _all(self) -> Test:
+        tests = [self._one()]
+        while self._next("and") or (self.left and self.left[0] not in {"or", ")"}):
+            tests.append(self._one())
+        return tests[0] if len(tests) == 1 else lambda record: all(t(record) for t in tests)
+
+    def _one(self) -> Test:
+        if not self.left or self.left[0] in {"and", "or", ")"}:
+            at = f"before {self.left[0]!r}" if self.left else "at the end"
+            raise UsageError(f"the filter {self._text!r}: a condition is missing {at}")
+        self._depth += 1
+        if self._depth > MOST:
+            raise UsageError(f"a filter with more than {MOST} conditions inside of each other")
+        try:
+            if self._next("not") or self._next("-"):
+                inner = self._one()
+                return lambda record: not inner(record)
+            if self._next("("):
+                inner = self.either()
+                if not self._next(")"):
+                    raise UsageError(f"the filter {self._text!r}: a bracket is not closed")
+                return inner
+            return _condition(self.left.pop(0))
+        finally:
+            self._depth -= 1
+
+    def _next(self, word: str) -> bool:
+        if self.left and self.left[0] == word:
+            self.left.pop(0)
+            return True
+        return False
+
+
+def _parts(text: str) -> list[str]:
+    """Split a filter into brackets, signs and words; quoted text is one word, marked by a quote."""
+    parts: list[str] = []
+    place = 0
+    while place < len(text.rstrip()):
+        if sign := _TOKEN.match(text, place):
+            parts.append(sign[1] or sign[2])
+            place = sign.end()
+            continue
+        word, place = _word(text, place)
+        parts.append(word.lower() if word.lower() in _WORDS else word)
+    return parts
+
+
+def _word(text: str, place: int) -> tuple[str, int]:
+    """One word from ``place`` on, and where it ends: brackets inside of it are part of its name."""
+    while text[place].isspace():
+        place += 1
+    start, depth, quoted = place, 0, False
+    while place < len(text):
+        letter = text[place]
+        if letter == '"':
+            quoted = not quoted
+        elif not quoted and (letter.isspace() or (letter == ")" and not depth)):
+            break
+        depth += {"(": 1, ")": -1}.get(letter, 0) if not quoted else 0
+        place += 1
+    if quoted:
+        raise UsageError(f"the filter {text!r}: a quote is not closed")
+    return text[start:place], place
+
+
+def _condition(word: str) -> Test:
+    """What one word asks for."""
+    key, colon, value = word.partition(":")
+    key, value = key.lower(), value.replace('"', "")
+    if not colon or '"' in key or not value:
+        return _tag(word.replace('"', ""))
+    if key in _NUMBERS:
+        return _number(_NUMBERS[key], bound_of(key, value))
+    if key in KINDS:
+        pattern = from_glob(value)
+        return lambda record: any(t.kind == key and matches(t.name, pattern) for t in record.tags)
+    if key in _TEXTS:
+        return _TEXTS[key](value)
+    near = did_you_mean(key, _KEYS)
+    if near.startswith("did") and len(key) > 3:
+        raise UsageError(f"the filter knows no {key!r}; {near} (quote a tag that has a colon)")
+    return _tag(word.replace('"', ""))
+
+
+def from_glob(text: str) -> str:
+    """A tag or glob as a person writes it, in booru form."""
+    return text.replace(" ", "_") if any(mark in text for mark in "*?") else from_caption(text)
+
+
+def _tag(text: str) -> Test:
+    pattern = from_glob(text)
+    if not pattern:
+        raise UsageError(f"the filter: {text!r} is no tag")
+    if not any(mark in pattern for mark in "*?"):
+        return lambda record: any(tag.name == pattern for tag in record.tags)
+    return lambda record: any(matches(tag.name, pattern) for tag in record.tags)
+
+
+def _number(number: Callable[[Record], float | None], bound: Bound) -> Test:
+    def test(record: Record) -> bool:
+        value = number(record)
+        return value is not None and bound.holds(value)
+
+    return test
+
+
+def _rating(value: str) -> Test:
+    wanted = {_RATINGS.get(part, part) for part in value.lower().split(",")}
+    if strange := sorted(wanted - {"g", "s", "q", "e", "?"}):
+        raise UsageError(f"rating:{strange[0]} is none; there are g, s, q, e, and ? for unknown")
+    return lambda record: (record.origin.rating or "?") in wanted
+
+
+def _day(value: str) -> Test:
+    span = dates_of(value)
+    return lambda record: bool(record.origin.posted) and span.holds(record.origin.posted)
+
+
+def _site(value: str) -> Test:
+    def test(record: Record) -> bool:
+        return any(place.site == value for place in (record.origin, *record.also))
+
+    return test
+
+
+def _post(value: str) -> Test:
+    wanted = frozenset(value.split(","))
+
+    def test(record: Record) -> bool:
+        return any(place.post in wanted for place in (record.origin, *record.also))
+
+    return test
+
+
+_TEXTS: dict[str, Callable[[str], Test]] = {
+    "rating": _rating,
+    "date": _day,
+    "site": _site,
+    "id": _post,
+    "key": lambda value: lambda record: fnmatchcase(record.key, value.replace("[", "[[]")),
+    "filetype": lambda value: (
+        lambda record: (
+            record.picture.path.suffix.lower().lstrip(".").replace("jpeg", "jpg")
+            == value.lower().replace("jpeg", "jpg")
+        )
+    ),
+    "by": lambda value: lambda record: any(value in tag.by for tag in record.tags),
+}

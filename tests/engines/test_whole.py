@@ -1,0 +1,120 @@
+"""Stages that need the whole set: measured beside the maps, then asked once."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from datasetkit.cleaners.clean import Clean
+from datasetkit.dataset import Dataset
+from datasetkit.engines.events import Event, Said
+from datasetkit.engines.local import legs, run_leg
+from datasetkit.grabbers.folder import Folder
+from datasetkit.record import Record, Tag
+from datasetkit.stage import Change, Drop, Note, Whole, Work, opt
+from tests.homes import Home
+
+
+@dataclass(frozen=True)
+class Brightest(Whole):
+    """Keep the brightest picture, and name the others' place."""
+
+    keep: int = opt(1, "how many stay")
+
+    def measure(self, record: Record) -> Record:
+        if "Brightest" in record.facts:
+            return record
+        return record.with_facts("Brightest", record.picture.pixels.getpixel((0, 0))[0])
+
+    def __call__(self, records: Sequence[Record], folder: Path) -> Iterator[Change | Work]:
+        ranked = sorted(records, key=lambda record: -record.facts["Brightest"])
+        yield Note(f"{len(records)} pictures compared")
+        for place, record in enumerate(ranked):
+            if place >= self.keep:
+                yield Change(record.key, Drop(f"place {place + 1}"))
+            else:
+                yield Change(record.key, record.with_tags([*record.tags, Tag("bright", by=("t",))]))
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Home:
+    source = tmp_path / "source"
+    source.mkdir()
+    for light in (10, 200, 90):
+        Image.new("RGB", (8, 8), (light, 0, 0)).save(source / f"p{light}.png")
+        (source / f"p{light}.txt").write_text("solo, comic" if light == 200 else "solo")
+    home = Home(tmp_path / "set")
+    home.run(Folder(str(source)))
+    return home
+
+
+def test_all_are_measured_and_then_compared(home: Home) -> None:
+    outcome = home.run(Brightest())
+    assert (outcome.changed, outcome.unchanged, outcome.rejected.total()) == (1, 0, 2)
+    assert home.said == ["3 pictures compared"]
+    (kept,) = home.records.values()
+    assert kept.key == "p200" and kept.has("bright")
+    again = home.run(Brightest())
+    assert again.idle and again.unchanged == 1
+
+
+def test_what_is_measured_is_kept_and_counts_as_no_change(home: Home) -> None:
+    outcome = home.run(Brightest(keep=0, where="no_such_tag"))
+    assert outcome.idle and outcome.unchanged == 3
+    assert all("Brightest" not in record.facts for record in home.records.values())
+    outcome = home.run(Brightest(keep=3, where="solo"))
+    assert outcome.changed == 3
+
+
+def test_undo_goes_past_a_step_that_only_measured(home: Home) -> None:
+    @dataclass(frozen=True)
+    class Measured(Brightest):
+        def __call__(self, records: Sequence[Record], folder: Path) -> Iterator[Change | Work]:
+            yield from ()
+
+    home.run(Clean(drop=("comic",)))
+    outcome = home.run(Measured())
+    assert outcome.idle
+    assert {record.facts["Brightest"] for record in home.records.values()} == {10, 90, 200}
+    home.undo()
+    assert home.records["p200"].has("comic")
+
+
+def test_a_filter_leaves_the_others_alone(home: Home) -> None:
+    home.run(Brightest(where="not comic"))
+    assert set(home.records) == {"p200", "p90"}
+    assert not home.records["p200"].has("bright")
+
+
+def test_undo_brings_back_what_was_left_out(home: Home) -> None:
+    home.run(Brightest())
+    home.undo()
+    assert set(home.records) == {"p10", "p90", "p200"}
+
+
+def test_a_dry_run_tells_and_keeps_nothing(home: Home) -> None:
+    said: list[str] = []
+
+    def report(event: Event) -> None:
+        if isinstance(event, Said):
+            said.append(event.text)
+
+    before = {p: p.read_bytes() for p in home.path.rglob("*") if p.is_file()}
+    with Dataset(home.path) as dataset:
+        outcome = run_leg(dataset, [Brightest()], report, dry_run=True)
+    assert (outcome.changed, outcome.unchanged, outcome.rejected.total()) == (1, 0, 2)
+    assert "p200: +bright" in said and "p90: would be left out (place 2)" in said
+    assert before == {p: p.read_bytes() for p in home.path.rglob("*") if p.is_file()}
+
+
+def test_it_ends_the_leg_of_the_maps_before_it(home: Home) -> None:
+    stages = [Clean(), Brightest(), Brightest(), Clean(), Clean()]
+    assert [len(leg) for leg in legs(stages)] == [2, 1, 2]
+    with Dataset(home.path, write=True) as dataset:
+        outcome = run_leg(dataset, [Clean(drop=("comic",)), Brightest(keep=3)], lambda event: None)
+    assert (outcome.changed, outcome.unchanged) == (3, 0)
+    assert not home.records["p200"].has("comic") and home.records["p200"].has("bright")
+    home.undo()
+    assert home.records["p200"].has("comic") and not home.records["p200"].has("bright")

@@ -1,0 +1,93 @@
+"""Filters: which pictures are meant, and what is refused by name."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from datasetkit.errors import UsageError
+from datasetkit.pixels import Picture
+from datasetkit.record import Origin, Record, Tag
+from datasetkit.where import where
+
+NAMES = ("solo", "1girl", "long_hair", ">_<", ":d", "nier:automata")
+PICTURE = Record(
+    "danbooru_5",
+    Picture(Path("danbooru_5.png"), (1000, 500)),
+    (
+        *(Tag(name, by=("danbooru",)) for name in NAMES),
+        Tag("shimakaze_(kancolle)", "character", ("danbooru", "wd")),
+        Tag("my_word"),
+    ),
+    Origin(site="danbooru", post="5", rating="g", score=50, posted="2024-03-01T10:00:00+00:00"),
+)
+BARE = Record("mine", Picture(Path("mine.jpeg"), (64, 64)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "solo and not comic",
+        "solo -comic",
+        "Solo OR comic and chibi".lower(),
+        "comic or solo 1girl",
+        "(comic or solo) shimakaze_(kancolle)",
+        "not (comic or chibi)",
+        "not not solo",
+        '"long hair"',
+        '"long hair" and "shimakaze (kancolle)"',
+        "long_* *_(kancolle)",
+        "character:shimakaze*",
+        'character:"shimakaze (kancolle)"',
+        "by:hand by:wd",
+        ":d >_<",
+        "nier:automata",
+        '"nier:automata"',
+        "score:>=50 score:..60 -score:>50",
+        "width:1000 height:<501 side:500 ratio:2 mpixels:0.5 tags:8",
+        "rating:g,s rating:general",
+        "site:danbooru id:5,6 key:dan*_5 filetype:PNG",
+        "date:2024-01-01..2024-06-30",
+    ],
+)
+def test_it_holds(text: str) -> None:
+    assert where(text)(PICTURE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["comic", "solo comic", "not solo", "hair", "general:shimakaze*", "by:nobody", "score:>50",
+     "rating:s", "site:gelbooru", "id:55", "date:..2023-12-31", "solo -(1girl or comic)"],
+)  # fmt: skip
+def test_it_does_not_hold(text: str) -> None:
+    assert not where(text)(PICTURE)
+
+
+def test_what_a_picture_does_not_tell_fulfils_nothing() -> None:
+    for text in ("score:>=0", "score:..5", "date:2024-01-01..", "rating:g"):
+        assert not where(text)(BARE), text
+        assert where(f"not {text}")(BARE), text
+    assert where("rating:?")(BARE)
+    assert where("filetype:jpg")(BARE)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("solo and", "missing at the end"),
+        ("and solo", "missing before 'and'"),
+        ("()", "missing before ')'"),
+        ("(solo", "not closed"),
+        ("solo)", "closes nothing"),
+        ('"long hair', "a quote is not closed"),
+        ("scor:>5", "did you mean 'score'?"),
+        ("score:many", "no number"),
+        ("rating:x", "there are g, s, q, e"),
+        ("date:soon", "no span of days"),
+        ("(" * 80 + "a" + ")" * 80, "more than 50"),
+    ],
+)
+def test_what_is_not_understood_is_named(text: str, said: str) -> None:
+    with pytest.raises(UsageError, match=re.escape(said)):
+        where(text)
