@@ -56,7 +56,8 @@ class Origin:
 class Record:
     """One picture of a dataset: its key (the stem of its files), pixels, tags and provenance.
 
-    ``facts`` holds each stage's own measurements under the stage's name. ``removed`` holds tag
+    ``facts`` holds each stage's own measurements under the stage's name; under "dropped" there
+    stand names of tags that the stage took out on purpose. ``removed`` holds tag
     names that a person deleted from the caption: no stage brings them back. ``also`` holds the
     other places where the same picture stands. ``embeddings`` are on their way from a model to the
     dataset, which keeps them apart: by the model's name a print and float16 numbers as bytes.
@@ -79,6 +80,12 @@ class Record:
     def has(self, name: str) -> bool:
         """Say whether a tag of this name stands on the picture."""
         return any(tag.name == name for tag in self.tags)
+
+    @property
+    def dropped(self) -> frozenset[str]:
+        """The names that stages took out on purpose: no model brings them back."""
+        lists = (fact.get("dropped", ()) for fact in self.facts.values() if isinstance(fact, dict))
+        return frozenset(name for names in lists for name in names)
 
     def keep(self, wanted: Callable[[Tag], bool]) -> "Record":
         """Return the record with only the tags that are wanted."""

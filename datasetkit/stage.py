@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 from datasetkit.dataset import Dataset
 from datasetkit.record import Origin, Record
@@ -140,7 +140,13 @@ class Known(Protocol):
 
 @dataclass(frozen=True)
 class Stage(ABC):
-    """What all stages share: they can look before they leap and say what they would do."""
+    """What all stages share: they can look before they leap and say what they would do.
+
+    A stage that ``remembers`` has facts which are its memory (a fingerprint, probabilities), and
+    not what people asked it for: where nothing else is new, nothing is said to have changed.
+    """
+
+    remembers: ClassVar[bool] = False
 
     def check(self) -> None:  # noqa: B027 - most stages have nothing to check
         """Raise now what would otherwise fail an hour into a run (a missing model, a bad query)."""
@@ -218,6 +224,8 @@ class Change:
 
 class Whole(Selective):
     """Needs the set at once, to compare or to count: dedupe, balance, quality by percentile."""
+
+    remembers = True
 
     def measure(self, record: Record) -> Record:
         """Return the record with the facts of its own that the comparison needs, if any.

@@ -6,11 +6,11 @@ import os
 import shutil
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from datasetkit.dataset import captions, history
+from datasetkit.dataset import history
 from datasetkit.dataset.embeddings import Embeddings
 from datasetkit.dataset.hand import strangers, take_in_hand_edits
 from datasetkit.dataset.index import Series
@@ -21,8 +21,8 @@ from datasetkit.dataset.places import Places
 from datasetkit.dataset.posts import md5_mark, origins, post_mark
 from datasetkit.dataset.recovery import recover
 from datasetkit.dataset.rows import from_line, to_line
+from datasetkit.dataset.together import put_all
 from datasetkit.errors import DatasetError
-from datasetkit.pixels import Picture
 from datasetkit.record import HAND, Origin, Record
 
 FORMAT = 1  # of the files in .dsk
@@ -138,7 +138,7 @@ class Dataset:
         return from_line(line, self.path) if line else None
 
     @property
-    def records(self) -> Sequence[Record]:
+    def records(self) -> Series[Record]:
         """The records in the order in which they came, whose pictures are there.
 
         Each is read from the disk when it is asked for, and is then as it stands at that moment.
@@ -183,25 +183,18 @@ class Dataset:
         """A path in the workshop, nobody else's, for a file that will be ``name``."""
         return self.places.workshop / f"{os.urandom(4).hex()}-{name}"
 
-    def put(self, record: Record, step: int, staged: Path | None = None) -> Record:
-        """Add or change a record; ``staged``, a file in the workshop, becomes its picture.
+    def put(self, record: Record, step: int, staged: Path | None = None) -> None:
+        """Add or change a record; ``staged``, a file in the workshop, becomes its picture."""
+        self.put_all([(record, staged)], step)
 
-        The appended line is the commit; the files follow, now or when the next run opens.
+    def put_all(self, changes: Sequence[tuple[Record, Path | None]], step: int) -> None:
+        """Add or change records of different keys.
+
+        The appended lines are the commit; the files follow, now or when the next run opens. Each
+        caption is held open for a moment, so that a hundred at once are many.
         """
-        before = self.journal.kept.get(record.key)
-        if before:
-            record = captions.with_late_edits(record, from_line(before, self.path))
-        line = to_line(record) | {"step": step}
-        if staged is not None:
-            line |= {"staged": staged.name, "bytes": staged.stat().st_size}
-        elif before:
-            line["bytes"] = before.get("bytes", -1)
-        for model, (print_, vector) in record.embeddings.items():
-            self.embeddings(model).put(print_, vector)
-        self.journal.keep(line)
-        self.notes += self.places.settle(line, [before] if before else [])
-        captions.write_caption(record)
-        return replace(record, picture=Picture(record.picture.path, record.picture.size))
+        if changes:
+            self.notes += put_all(self, changes, step)
 
     def reject(
         self, record: Record, step: int, stage: str, reason: str, staged: Path | None = None

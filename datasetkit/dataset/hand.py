@@ -29,7 +29,15 @@ def take_in_hand_edits(journal: Journal, places: Places) -> list[str]:
         journal.keep(_kept_again(journal.rejected[key]) | {"bytes": -1})  # measured below
     converted, added = _take_in_strangers(journal, places, notes)
     keys = journal.kept.in_order()
-    gone = [key for key in keys if places.size(journal.kept.place(key).file) is None]
+    gone = []
+    suspect = set()  # those whose picture says that something was done
+    for key in keys:
+        entry = journal.kept.place(key)
+        size = places.size(entry.file)
+        if size is None:
+            gone.append(key)
+        elif key in journal.older or not entry.caption or size != entry.file_bytes:
+            suspect.add(key)
     if gone and len(gone) == len(keys):
         raise DatasetError(
             f"all pictures of {places.path} are gone ({len(keys)}); put them back, "
@@ -40,7 +48,9 @@ def take_in_hand_edits(journal: Journal, places: Places) -> list[str]:
         journal.reject(line | {"rejected": [HAND, "removed by hand"]})
         places.shelve(line)
     edited = sum(
-        _take_in(journal, places, key) and key not in back for key in keys if key in journal.kept
+        _take_in(journal, places, key) and key not in back
+        for key in keys
+        if key in journal.kept and (key in suspect or not _says_what_it_did(journal, places, key))
     )
     said = {
         "added by hand": added,
@@ -56,11 +66,15 @@ def take_in_hand_edits(journal: Journal, places: Places) -> list[str]:
 def strangers(journal: Journal, places: Places) -> list[Path]:
     """Pictures in the folder that no record speaks of."""
     kept = journal.kept
-    odd = {entry.file for key, entry in kept.entries() if _stem(entry.file) != key}
+    odd: set[str] | None = None  # files that are not called as their keys; of few people any
 
     def known(name: str) -> bool:
-        entry = kept.entry(_stem(name))
-        return name in odd or (entry is not None and entry.file == name)
+        nonlocal odd
+        if kept.is_file(_stem(name), name):
+            return True
+        if odd is None:
+            odd = {entry.file for key, entry in kept.entries() if _stem(entry.file) != key}
+        return name in odd
 
     with os.scandir(places.path) as files:
         found = [
@@ -107,8 +121,6 @@ def _take_in_strangers(journal: Journal, places: Places, notes: list[str]) -> tu
 
 def _take_in(journal: Journal, places: Places, key: str) -> bool:
     """Take one record's edits in; say whether there were any."""
-    if _as_it_was_left(journal, places, key):
-        return False
     line = journal.kept[key]
     record = from_line(line, places.path)
     changed = _repainted(record, line)
@@ -117,7 +129,11 @@ def _take_in(journal: Journal, places: Places, key: str) -> bool:
     if text is None or any(captions.says_the_same(text, old) for old in older):
         captions.write_caption(record)
     elif not captions.says_the_same(text, record):
-        changed = captions.with_hand_edits(changed or record, text)
+        if older and captions.is_nearer(text, older[-1], record):  # killed before it was replaced
+            changed = captions.with_late_edits(changed or record, older[-1], text)
+            captions.write_caption(changed)
+        else:
+            changed = captions.with_hand_edits(changed or record, text)
     if changed is None:
         return False
     size = changed.picture.path.stat().st_size
@@ -125,14 +141,12 @@ def _take_in(journal: Journal, places: Places, key: str) -> bool:
     return True
 
 
-def _as_it_was_left(journal: Journal, places: Places, key: str) -> bool:
-    """Say, without reading the line, that nobody touched a picture or its caption.
+def _says_what_it_did(journal: Journal, places: Places, key: str) -> bool:
+    """Say, without reading the line, that nobody touched a picture's caption.
 
     Every caption is read: no file system's times are fine enough to be trusted with an edit.
     """
     entry = journal.kept.place(key)
-    if key in journal.older or not entry.caption or places.size(entry.file) != entry.file_bytes:
-        return False
     text = captions.read_caption(f"{places.path}{os.sep}{_stem(entry.file)}.txt")
     return text is not None and digest(text) == entry.caption
 

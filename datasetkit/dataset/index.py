@@ -4,12 +4,11 @@ A line of 41 tags takes 10 KB as Python objects and 80 bytes here, so that a dat
 pictures is held in some 20 MB; the lines themselves are read from the disk when asked for.
 """
 
-import hashlib
 import struct
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple, TypeVar, overload
 
-from datasetkit.dataset.lines import Line, Log, dump, rewrite
+from datasetkit.dataset.lines import BLOCK, Line, Log, dump, rewrite, text_of
 from datasetkit.errors import DatasetError
 
 T = TypeVar("T")
@@ -17,6 +16,7 @@ T = TypeVar("T")
 # Place, start, size, step, the file's bytes, caption, staged, how many marks; the marks and the
 # file's name follow. The place is first and big-endian: to sort what is packed is to sort by place.
 _HEAD = struct.Struct(">QQIIqQ?H")
+_BITS = (1 << 64) - 1
 
 
 class Entry(NamedTuple):
@@ -55,9 +55,8 @@ def unpack(data: bytes, key: str) -> Entry:
 
 
 def digest(text: str) -> int:
-    """A number that stands for a caption, blanks at its edges aside."""
-    data = hashlib.blake2b(text.strip().encode(errors="replace"), digest_size=8).digest()
-    return int.from_bytes(data)
+    """A number, never 0, that stands for a caption in this process, blanks at its edges aside."""
+    return hash(text.strip()) & _BITS or 1
 
 
 class Index(Mapping[str, Line]):
@@ -87,9 +86,22 @@ class Index(Mapping[str, Line]):
         """What is known of the line of a key that is there."""
         return unpack(self._packed[key], key)
 
+    def is_file(self, key: str, name: str) -> bool:
+        """Say whether a key is there and its line names this file."""
+        packed = self._packed.get(key)
+        if packed is None:
+            return False
+        if packed.endswith(b"/" + name[len(key) :].encode()) and name.startswith(key):
+            return True
+        return unpack(packed, key).file == name
+
     def entries(self) -> Iterator[tuple[str, Entry]]:
         """All keys with what is known of their lines."""
         return ((key, unpack(data, key)) for key, data in self._packed.items())
+
+    def number(self, key: str) -> int | None:
+        """The place of a key, if it is there."""
+        return _HEAD.unpack_from(self._packed[key])[0] if key in self._packed else None
 
     def packed(self, key: str) -> bytes | None:
         """A key's entry, to be kept for :meth:`read`."""
@@ -112,32 +124,46 @@ class Index(Mapping[str, Line]):
 
         Raises DatasetError where another program has written the log anew since it was let go.
         """
-        entry = unpack(packed, key)
+        _, start, size, *_ = _HEAD.unpack_from(packed)
         try:
-            line = self.log.line(entry.start, entry.size)
+            line = self.log.line(start, size)
         except ValueError:
             line = {}
         if line.get("key") != key:
             raise DatasetError(f"{self.log.path} has changed; open the dataset again")
         return line
 
+    def text(self, key: str) -> bytes:
+        """A key's line as it stands in the log, its end left out; raises what :meth:`read` does."""
+        _, start, size, *_ = _HEAD.unpack_from(self._packed[key])
+        raw = self.log.raw(start, size)
+        if raw.startswith(b'{"key":%b,' % text_of(key).encode()) and raw.endswith(b"}\n"):
+            return raw[:-1]
+        return dump(self[key])[:-1]  # not ours to the letter, or not there
+
     def rewrite(self) -> None:
         """Write the log anew: one line a key, in the order of their places, nothing staged."""
         fresh: dict[str, bytes] = {}
 
         def lines() -> Iterator[bytes]:
+            begin = end = 0  # of lines that stand in a row and are read together
             start = 0
             for key in self.in_order():
                 entry = unpack(self._packed[key], key)
-                text = self.log.raw(entry.start, entry.size)
+                if entry.staged or entry.start != end or end - begin > BLOCK:
+                    yield self.log.raw(begin, end - begin)
+                    begin = entry.start
+                end = entry.start + entry.size
+                size = entry.size
                 if entry.staged:
                     line = self[key]
                     del line["staged"]
                     text = dump(line)
-                yield text
-                moved = entry._replace(start=start, size=len(text), staged=False)
-                fresh[key] = moved.pack(key)
-                start += len(text)
+                    yield text
+                    begin, size = end, len(text)
+                fresh[key] = entry._replace(start=start, size=size, staged=False).pack(key)
+                start += size
+            yield self.log.raw(begin, end - begin)
             self.log.close()  # Windows does not replace a file that is open
 
         rewrite(self.log.path, lines())
@@ -153,11 +179,11 @@ class Series(Sequence[T]):
 
     def __init__(self, index: Index, keys: list[str], build: Callable[[Line], T]) -> None:
         self._index = index
-        self._keys = keys
+        self.keys = keys
         self._build = build
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self.keys)
 
     @overload
     def __getitem__(self, at: int) -> T: ...
@@ -165,11 +191,11 @@ class Series(Sequence[T]):
     def __getitem__(self, at: slice) -> "Series[T]": ...
     def __getitem__(self, at: int | slice) -> "T | Series[T]":
         if isinstance(at, slice):
-            return Series(self._index, self._keys[at], self._build)
-        key = self._keys[at]
+            return Series(self._index, self.keys[at], self._build)
+        key = self.keys[at]
         if key not in self._index:
             raise DatasetError(f"{key} does not stand there any more")
         return self._build(self._index[key])
 
     def __iter__(self) -> Iterator[T]:
-        return (self._build(self._index[key]) for key in self._keys if key in self._index)
+        return (self._build(self._index[key]) for key in self.keys if key in self._index)

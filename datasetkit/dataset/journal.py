@@ -1,16 +1,18 @@
 """What a dataset knows of each key, kept or left out, in two logs of which the later step wins."""
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 
 from datasetkit.dataset.captions import caption_of
 from datasetkit.dataset.index import Entry, Index, digest
 from datasetkit.dataset.lines import Line, Log, refuse_paths
-from datasetkit.dataset.posts import Posts, marks
+from datasetkit.dataset.posts import Posts, marks, marks_of
+from datasetkit.dataset.rows import as_text
 from datasetkit.errors import DatasetError
 from datasetkit.names import same_file
+from datasetkit.record import Record
 
 
 class Journal:
@@ -24,6 +26,7 @@ class Journal:
         self.rejected = Index(Log(memory / "rejects.jsonl", write=write))
         self.older: dict[str, tuple[bytes, ...]] = {}  # of kept keys, since the last compaction
         self.mended = write and (self.kept.log.torn or self.rejected.log.torn)
+        self._staged: list[str] = []  # kept keys that came with a file, likewise
         self._cut: list[tuple[str, bytes]] = []  # rejects whose files may not have been moved
         self._forms: dict[str, str] = {}  # keys by the form that tells files apart, if another
         self._posts: Posts | None = None
@@ -59,6 +62,11 @@ class Journal:
         """The lines that a kept key had since the last compaction, the oldest first."""
         return [self.kept.read(key, packed) for packed in self.older.get(key, ())]
 
+    def unsettled(self) -> list[str]:
+        """The kept keys whose files a killed run may not have brought to where they belong."""
+        found = dict.fromkeys([*self.older, *self._staged])
+        return [key for key in found if key in self.kept]
+
     def cut_short(self) -> Iterator[Line]:
         """The rejects whose files a killed run may not have moved."""
         return (self.rejected.read(key, packed) for key, packed in self._cut)
@@ -70,6 +78,35 @@ class Journal:
         self._remember(line["key"], entry)
         self.rejected.drop(line["key"])
         self._note(line["key"], entry)
+
+    def keep_all(self, changes: Sequence[tuple[Record, Line, int]]) -> None:
+        """Commit records of different keys by one write: each with more of its line than it says.
+
+        With them come the digests of their captions. Cut off, the write commits those whose lines
+        are whole.
+        """
+        places = [self._place(record.key) for record, _, _ in changes]
+        texts = [
+            as_text(record, more | {"place": place})
+            for place, (record, more, _) in zip(places, changes, strict=True)
+        ]
+        start = self.kept.log.append_all(texts)
+        for place, text, (record, more, caption) in zip(places, texts, changes, strict=True):
+            entry = Entry(
+                place=place,
+                start=start,
+                size=len(text),
+                step=more["step"],
+                file_bytes=more.get("bytes", -1),
+                caption=caption,
+                staged="staged" in more,
+                marks=marks_of(record),
+                file=record.picture.path.name,
+            )
+            start += len(text)
+            self._remember(record.key, entry)
+            self.rejected.drop(record.key)
+            self._note(record.key, entry)
 
     def reject(self, line: Line) -> None:
         """Commit that a record is left out."""
@@ -96,6 +133,7 @@ class Journal:
                 index.rewrite()
         self._loose = False
         self.older.clear()
+        self._staged.clear()
         self._cut.clear()
 
     def close(self) -> None:
@@ -104,12 +142,16 @@ class Journal:
             index.log.close()
 
     def _placed(self, line: Line) -> Line:
-        known = self.kept.entry(line["key"]) or self.rejected.entry(line["key"])
-        if known:
-            return line | {"place": known.place}
-        self._name(line["key"])
+        return line | {"place": self._place(line["key"])}
+
+    def _place(self, key: str) -> int:
+        """Where a key stands among all; a new one behind the others."""
+        for index in (self.kept, self.rejected):
+            if (place := index.number(key)) is not None:
+                return place
+        self._name(key)
         self._next_place += 1
-        return line | {"place": self._next_place - 1}
+        return self._next_place - 1
 
     def _name(self, key: str) -> None:
         form = same_file(key)
@@ -136,6 +178,8 @@ class Journal:
                 written = caption_of([tag[0] for tag in tags], [tag[1] for tag in tags])
                 entry = entry._replace(caption=digest(written))
             self._loose |= entry.staged or line["key"] in self.kept
+            if entry.staged:
+                self._staged.append(line["key"])
             self._remember(line["key"], entry)
             self._learn(line["key"], entry)
         for start, size, line in self.rejected.log:

@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,22 @@ Line = dict[str, Any]
 
 BLOCK = 1024 * 1024  # bytes that are read at once where a whole file is
 BINARY = getattr(os, "O_BINARY", 0)  # Windows would make other line ends of ours
+_PREAD: Callable[[int, int, int], bytes] | None = getattr(os, "pread", None)  # not on Windows
 _OPEN_FILES_STAY = os.name == "nt"  # a file that is open cannot be replaced there
 
 DRAFT = ".dsk-part"
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+
+
+def text_of(value: Any) -> str:
+    """Write a value as JSON, as it stands in a line."""
+    return _ENCODER.encode(value)
+
 
 def dump(line: Line) -> bytes:
     """Write one object as a line of UTF-8."""
-    return json.dumps(line, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+    return text_of(line).encode() + b"\n"
 
 
 def read(path: Path) -> list[Line]:
@@ -46,7 +54,7 @@ class Log:
 
     def __init__(self, path: Path, *, write: bool = True) -> None:
         self.path = path
-        self._one = threading.Lock()  # one offset serves all; Windows has no pread
+        self._one = threading.Lock()  # one offset serves all where there is no pread
         self._file = -1
         if write:
             self._file = os.open(path, os.O_RDWR | os.O_CREAT | BINARY, 0o644)
@@ -92,26 +100,31 @@ class Log:
                 self._file = _held(self.path)
             if self._file < 0:
                 raise DatasetError(f"{self.path} is gone; open the dataset again")
+            if _PREAD is not None:
+                return _PREAD(self._file, size, start)
             os.lseek(self._file, start, os.SEEK_SET)
             return os.read(self._file, size)
 
     def append(self, line: Line) -> tuple[int, int]:
-        """Add a line whole, and say where it begins and how many bytes it has.
+        """Add a line whole, and say where it begins and how many bytes it has."""
+        data = dump(line)
+        return self.append_all([data]), len(data)
+
+    def append_all(self, lines: Sequence[bytes]) -> int:
+        """Add whole lines, one behind the other, and say where the first begins.
 
         Where the disk fails in the middle, what was written is taken back.
         """
-        data = whole = dump(line)
-        start = self._end
+        start, data = self._end, b"".join(lines)
         with self._one:
             os.lseek(self._file, start, os.SEEK_SET)
             try:
-                while data:
-                    data = data[os.write(self._file, data) :]
+                write_whole(self._file, data)
             except OSError:
                 os.ftruncate(self._file, start)
                 raise
-        self._end = start + len(whole)
-        return start, len(whole)
+        self._end = start + len(data)
+        return start
 
     def sync(self) -> None:
         """Bring what was appended to the disk."""
@@ -157,6 +170,12 @@ def _held(path: Path) -> int:
             return os.dup(copy.fileno())
     except FileNotFoundError:
         return -1
+
+
+def write_whole(file: int, data: bytes) -> None:
+    """Write to a descriptor until the last byte is taken."""
+    while data:
+        data = data[os.write(file, data) :]
 
 
 def drafts(folder: Path) -> Iterator[Path]:

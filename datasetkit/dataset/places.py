@@ -58,6 +58,14 @@ class Places:
         self.parts.mkdir(exist_ok=True)
         return self.parts / f"{name}.part"
 
+    def clear_workshop(self) -> None:
+        """Delete what a killed run did not finish."""
+        for path in self.workshop.iterdir():
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+
     def fetched(self) -> bool:
         """Say whether something lies here that was fetched and is in no log."""
         return any(any(folder.glob("*")) for folder in (self.parts, self._quarantine))

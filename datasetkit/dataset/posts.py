@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from datasetkit.dataset.index import Entry
 from datasetkit.dataset.lines import Line
+from datasetkit.record import Record
 
 
 def origins(line: Line) -> list[Line]:
@@ -19,6 +20,17 @@ def marks(line: Line) -> tuple[int, ...]:
             found.append(post_mark(origin.get("site", ""), origin["post"]))
         if origin.get("md5"):
             found.append(md5_mark(origin["md5"]))
+    return tuple(found)
+
+
+def marks_of(record: Record) -> tuple[int, ...]:
+    """The numbers that stand for a record's posts and files: those of its line."""
+    found = []
+    for origin in (record.origin, *record.also):
+        if origin.post:
+            found.append(post_mark(origin.site, origin.post))
+        if origin.md5:
+            found.append(md5_mark(origin.md5))
     return tuple(found)
 
 

@@ -17,9 +17,8 @@ def recover(journal: Journal, places: Places) -> list[str]:
     Returns what a person should be told.
     """
     notes = ["the last line of the log was cut by a crash; it was mended"] * journal.mended
-    for key, entry in journal.kept.entries():
-        if entry.staged or key in journal.older:
-            notes += places.settle(journal.kept[key], journal.before(key))
+    for key in journal.unsettled():
+        notes += places.settle(journal.kept[key], journal.before(key))
     for line in journal.cut_short():
         places.shelve(line)
     step = history.open_step(places.memory)
@@ -27,8 +26,9 @@ def recover(journal: Journal, places: Places) -> list[str]:
         saved = history.undo_folder(places.memory, step["step"])
         for change in history.before(places.memory, step["step"]):
             _roll_back(journal, places, change, saved)
-    for draft in [*places.workshop.iterdir(), *drafts(places.path), *drafts(places.memory)]:
+    for draft in [*drafts(places.path), *drafts(places.memory)]:
         draft.unlink(missing_ok=True)
+    places.clear_workshop()
     return notes
 
 

@@ -5,7 +5,7 @@ import functools
 from pathlib import Path
 from typing import Any
 
-from datasetkit.dataset.lines import Line
+from datasetkit.dataset.lines import Line, text_of
 from datasetkit.pixels import Picture
 from datasetkit.record import Origin, Record, Tag
 
@@ -14,19 +14,35 @@ _ORIGIN = {item.name: item.default for item in dataclasses.fields(Origin)}
 
 def to_line(record: Record) -> Line:
     """Write a record as plain JSON values; what stands at its default is left out."""
-    line: Line = {
-        "key": record.key,
-        "file": record.picture.path.name,
-        "size": list(record.picture.size),
-        "tags": [[tag.name, tag.kind, list(tag.by), tag.score] for tag in record.tags],
-    }
-    optional: dict[str, Any] = {
-        "origin": _origin_line(record.origin),
-        "facts": dict(record.facts),
-        "removed": sorted(record.removed),
-        "also": [_origin_line(origin) for origin in record.also],
-    }
-    return line | {key: value for key, value in optional.items() if value}
+    return _head(record) | {"tags": list(map(_tag_line, record.tags))} | _tail(record)
+
+
+def as_text(record: Record, more: Line) -> bytes:
+    """The line of :func:`to_line` and ``more``, which is something, as the bytes of a log.
+
+    What tags look like is remembered: they make up most of it, and most stand on many pictures.
+    """
+    tags = ",".join(map(_tag_text, record.tags))
+    head, tail = text_of(_head(record)), text_of(_tail(record) | more)
+    return f'{head[:-1]},"tags":[{tags}],{tail[1:]}\n'.encode()
+
+
+def _head(record: Record) -> Line:
+    picture = record.picture
+    return {"key": record.key, "file": picture.path.name, "size": list(picture.size)}
+
+
+def _tail(record: Record) -> Line:
+    line: Line = {}
+    if origin := _origin_line(record.origin):
+        line["origin"] = origin
+    if record.facts:
+        line["facts"] = dict(record.facts)
+    if record.removed:
+        line["removed"] = sorted(record.removed)
+    if record.also:
+        line["also"] = [_origin_line(origin) for origin in record.also]
+    return line
 
 
 def from_line(line: Line, folder: Path) -> Record:
@@ -49,5 +65,18 @@ def _tag(name: str, kind: str, by: tuple[str, ...], score: float) -> Tag:
     return Tag(name, kind, by, score)
 
 
+def _tag_line(tag: Tag) -> list[Any]:
+    return [tag.name, tag.kind, list(tag.by), tag.score]
+
+
+@functools.lru_cache(maxsize=16_384)
+def _tag_text(tag: Tag) -> str:
+    return text_of(_tag_line(tag))
+
+
 def _origin_line(origin: Origin) -> Line:
-    return {name: value for name in _ORIGIN if (value := getattr(origin, name)) != _ORIGIN[name]}
+    return {
+        name: value
+        for name, default in _ORIGIN.items()
+        if (value := getattr(origin, name)) != default
+    }

@@ -12,7 +12,7 @@ from typing import Any
 
 from datasetkit.dataset import captions, history
 from datasetkit.dataset.dataset import Dataset
-from datasetkit.dataset.lines import Line, Log, write_file
+from datasetkit.dataset.lines import Line, Log, dump, write_file
 from datasetkit.dataset.places import digest, save
 from datasetkit.dataset.recovery import promise
 from datasetkit.dataset.rows import from_line
@@ -62,20 +62,32 @@ class Step:
         self._before.close()
         if error is None:
             self.dataset.journal.compact()
-            _finish(self.dataset, self.number, self.calls, {})
+            new = {key: bool(file) for key, file in self._seen.items()}
+            _finish(self.dataset, self.number, self.calls, new, {})
 
-    def put(self, record: Record, staged: Path | None = None) -> Record:
+    def put(self, record: Record, staged: Path | None = None) -> None:
         """Add or change a record, so that it can be taken back."""
-        self.announce([(record, staged)])
-        entry = self.dataset.journal.kept.entry(record.key)
-        if entry and self.dataset.places.size(entry.file) is None:  # deleted while we worked
-            self.dataset.reject(record, self.number, HAND, "removed by hand")
-            return record
-        return self.dataset.put(record, self.number, staged)
+        self.put_all([(record, staged)])
+
+    def put_all(self, changes: Sequence[tuple[Record, Path | None]]) -> None:
+        """Add or change records of different keys; a hundred at once cost little more than one."""
+        self.announce(changes)
+        there = []
+        for record, staged in changes:
+            entry = self.dataset.journal.kept.entry(record.key)
+            if entry and self.dataset.places.size(entry.file) is None:  # deleted while we worked
+                self.dataset.reject(record, self.number, HAND, "removed by hand")
+            else:
+                there.append((record, staged))
+        self.dataset.put_all(there, self.number)
 
     def note(self, record: Record) -> None:
         """Keep a record of which only the facts are new: there is nothing to take back."""
-        self.dataset.put(record, self.number)
+        self.note_all([record])
+
+    def note_all(self, records: Sequence[Record]) -> None:
+        """Do that for records of different keys."""
+        self.dataset.put_all([(record, None) for record in records], self.number)
 
     def reject(self, record: Record, stage: str, reason: str, staged: Path | None = None) -> None:
         """Leave a record out, so that it can be taken back."""
@@ -89,23 +101,26 @@ class Step:
             for record, staged in changes
             if self._seen.get(record.key) not in {"", record.picture.path.name}
         ]
-        for record, staged in new:
-            self._note_before(record, staged)
         if new:
+            self._before.append_all([self._before_text(record, staged) for record, staged in new])
             self._before.sync()
+            for record, _ in new:
+                old = record.key not in self._seen and record.key in self.dataset.journal.kept
+                self._seen[record.key] = "" if old else record.picture.path.name
 
-    def _note_before(self, record: Record, staged: Path | None) -> None:
-        key = record.key
-        known = key in self._seen  # new in this step, and of another suffix now
-        line = None if known else self.dataset.journal.kept.get(key)
-        picture = self.dataset.path / (line or {"file": "-"})["file"]
-        if line and staged and picture.exists():
-            save(picture, self._folder / line["file"])
-            if self._paints and Path(line["file"]).stem not in self._originals:
-                save(picture, self.dataset.places.originals / line["file"])
-        entry = {"key": key, "before": line, "file": record.picture.path.name}
-        self._before.append(entry | promise(staged, captions.caption(record)))
-        self._seen[key] = "" if line else record.picture.path.name
+    def _before_text(self, record: Record, staged: Path | None) -> bytes:
+        """What a record was, as a line; the file that it has now is saved if it will change."""
+        key, kept = record.key, self.dataset.journal.kept
+        # One that is new in this step may be noted again, where its file has another suffix now.
+        entry = None if key in self._seen else kept.entry(key)
+        if entry and staged and (picture := self.dataset.path / entry.file).exists():
+            save(picture, self._folder / entry.file)
+            if self._paints and Path(entry.file).stem not in self._originals:
+                save(picture, self.dataset.places.originals / entry.file)
+        before = kept.text(key) if entry else b"null"  # the line as it stands: nothing is parsed
+        more = {"file": record.picture.path.name} | promise(staged, captions.caption(record))
+        head, tail = dump({"key": key})[:-2], dump(more)[1:]
+        return b'%b,"before":%b,%b' % (head, before, tail)
 
 
 def undo(dataset: Dataset) -> Line:
@@ -154,13 +169,17 @@ def note_task(dataset: Dataset, calls: Sequence[Call], extra: Line) -> None:
 def close_unfinished(dataset: Dataset, unfinished: Line) -> None:
     """End an open step as it stands, so that it can be undone like any other."""
     dataset.journal.compact()
-    _finish(dataset, unfinished["step"], unfinished["stages"], {"interrupted": True})
-
-
-def _finish(dataset: Dataset, number: int, calls: Sequence[Call], extra: Line) -> None:
-    folder = history.undo_folder(dataset.memory, number)
+    number = unfinished["step"]
     changes = history.before(dataset.memory, number)
-    keys = {entry["key"]: entry["before"] is None for entry in changes}
+    new = {entry["key"]: entry["before"] is None for entry in changes}
+    _finish(dataset, number, unfinished["stages"], new, {"interrupted": True})
+
+
+def _finish(
+    dataset: Dataset, number: int, calls: Sequence[Call], keys: Mapping[str, bool], extra: Line
+) -> None:
+    """End a step that touched these keys: those that it brought in, and (False) the others."""
+    folder = history.undo_folder(dataset.memory, number)
     kept = dataset.journal.kept
     counts = {
         "added": sum(new and key in kept for key, new in keys.items()),

@@ -17,12 +17,12 @@ from datasetkit.engines.events import Advanced, Began, Ended, Outcome, Report, S
 from datasetkit.engines.results import (
     TOGETHER,
     Result,
-    commit,
+    commit_all,
     count,
     difference,
-    in_order,
     judged,
     machine_fault,
+    spread,
 )
 from datasetkit.engines.sources import run_source
 from datasetkit.engines.whole import measured, settle
@@ -98,13 +98,11 @@ def _run_maps(
 
     def commit_waiting() -> None:
         if step:
-            step.announce([(r.record, r.staged) for r in waiting if not r.noted])
-            for result in waiting:
-                commit(step, result, name, outcome, new=False)
+            commit_all(step, waiting, name, outcome)
         waiting.clear()
 
     with step or nullcontext():
-        results = in_order(work, records, os.cpu_count() or 1)
+        results = spread(work, records, os.cpu_count() or 1)
         for done, (record, result) in enumerate(results, 1):
             if result.record == record and not result.drop:
                 outcome.unchanged += 1
@@ -152,7 +150,7 @@ def _mapped(leg: Sequence[Selective], record: Record) -> Result:
         if isinstance(became, Drop):
             return Result(before, became, name_of(stage))
         record = became
-    return judged(before, record, name_of(leg[-1]))
+    return judged(before, record, leg)
 
 
 def _stage_pixels(dataset: Dataset, result: Result) -> Result:

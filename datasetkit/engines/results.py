@@ -1,20 +1,26 @@
 """What became of one record, how it is committed and counted, and work done in order by threads."""
 
 import errno
+import itertools
+import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from datasetkit import safety
+from datasetkit.catalog import name_of
 from datasetkit.dataset import Step
 from datasetkit.engines.events import Outcome
 from datasetkit.record import Record
-from datasetkit.stage import Drop
+from datasetkit.stage import Drop, Stage
 
-TOGETHER = 64  # changes that share one sync of what was before them
+TOGETHER = 256  # changes that share one write of their lines and one sync of what was before
+QUICK = 0.002  # seconds; to hand an item to a thread and back costs a fortieth of that
+CALM = 16  # quick items in a row, after which a slow one is an accident
+MOST = 1024  # of those, before it is asked again whether what only waits must do so in threads
 _MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOSPC}
 
 T = TypeVar("T")
@@ -35,14 +41,25 @@ class Result:
     noted: bool = False
 
 
-def judged(before: Record, record: Record, stage: str) -> Result:
-    """What became of a record that a stage gave back; its new tags must be such as are taken."""
-    if record.names != before.names and (
+def judged(before: Record, record: Record, stages: Sequence[Stage]) -> Result:
+    """What became of a record that stages gave back; its new tags must be such as are taken."""
+    if record.tags is not before.tags and (
         rule := safety.refusal(record.names, record.origin.rating)
     ):
-        return Result(before, Drop(rule), stage)
-    noted = record.facts != before.facts and replace(record, facts=before.facts) == before
-    return Result(record, noted=noted)
+        return Result(before, Drop(rule), name_of(stages[-1]))
+    return Result(record, noted=_is_memory(before, record, stages))
+
+
+def _is_memory(before: Record, record: Record, stages: Sequence[Stage]) -> bool:
+    """Say whether all that is new in a record are facts that stages keep for themselves."""
+    if record.facts == before.facts or replace(record, facts=before.facts) != before:
+        return False
+    names = {name_of(stage) for stage in stages if stage.remembers}
+    return all(
+        name in names
+        for name in {*record.facts, *before.facts}
+        if record.facts.get(name) != before.facts.get(name)
+    )
 
 
 def commit(step: Step, result: Result, name: str, outcome: Outcome, *, new: bool) -> None:
@@ -55,6 +72,18 @@ def commit(step: Step, result: Result, name: str, outcome: Outcome, *, new: bool
     else:
         step.put(result.record, result.staged)
     count(result, name, outcome, new=new)
+
+
+def commit_all(step: Step, results: Sequence[Result], name: str, outcome: Outcome) -> None:
+    """Put results of different records into the dataset together, and count them as changes."""
+    step.announce([(r.record, r.staged) for r in results if not r.noted])
+    step.put_all([(r.record, r.staged) for r in results if not (r.drop or r.noted)])
+    step.note_all([r.record for r in results if r.noted])
+    for result in results:
+        if result.drop:
+            commit(step, result, name, outcome, new=False)
+        else:
+            count(result, name, outcome, new=False)
 
 
 def count(result: Result, name: str, outcome: Outcome, *, new: bool) -> None:
@@ -115,3 +144,42 @@ def in_order(work: Callable[[T], U], items: Iterable[T], workers: int) -> Iterat
         ended = True
     finally:
         pool.shutdown(wait=ended, cancel_futures=True)  # after Ctrl-C nobody waits for a download
+
+
+def spread(work: Callable[[T], U], items: Iterable[T], workers: int) -> Iterator[tuple[T, U]]:
+    """Do as :func:`in_order` does, but quick work right here, where no thread is waited for.
+
+    Work on tags alone holds the interpreter: threads would only stand in each other's way. A slow
+    item, such as a picture that must be decoded, sends those that follow to the threads, until some
+    in a row took little of the processor.
+    """
+    left = iter(items)
+    patience = CALM
+    cheap = 0
+
+    def timed(item: T) -> tuple[U, bool]:
+        since = time.thread_time()  # a clock would tell how long each waits for the others
+        done = work(item)
+        return done, time.thread_time() - since < QUICK
+
+    def dear() -> Iterator[T]:
+        while cheap < patience and (found := list(itertools.islice(left, 1))):
+            yield found[0]
+
+    while True:
+        here = 0
+        for item in left:
+            here += 1
+            since = time.perf_counter()
+            done = work(item)
+            slow = time.perf_counter() - since > QUICK
+            yield item, done
+            if slow:
+                break
+        else:
+            return
+        patience = CALM if here > CALM else min(2 * patience, MOST)
+        cheap = 0
+        for item, (done, quick) in in_order(timed, dear(), workers):
+            cheap = cheap + 1 if quick else 0
+            yield item, done

@@ -7,7 +7,7 @@ from typing import overload
 from datasetkit.catalog import name_of
 from datasetkit.dataset import Dataset, Step
 from datasetkit.engines.events import Advanced, Outcome, Report, Said
-from datasetkit.engines.results import TOGETHER, Result, commit, count, difference, judged
+from datasetkit.engines.results import TOGETHER, Result, commit_all, count, difference, judged
 from datasetkit.errors import DatasetkitError
 from datasetkit.record import Record
 from datasetkit.stage import Change, Drop, Progress, Selective, Whole, Wrote
@@ -32,17 +32,15 @@ def settle(
 
     ``touched`` are keys that count as changed already; ``seen`` holds the records of a dry run.
     """
-    keys = [
-        record.key for record in dataset.records if stage.concerns(seen.get(record.key, record))
-    ]
-    records = _Records(dataset, keys, seen)
+    records = _Records(dataset, dataset.records.keys, seen)
+    if stage.where:
+        keys = [record.key for record in records if stage.concerns(record)]
+        records = _Records(dataset, keys, seen)
     waiting: list[Result] = []
 
     def commit_waiting() -> None:
         if step:
-            step.announce([(result.record, None) for result in waiting if not result.noted])
-            for result in waiting:
-                commit(step, result, name, outcome, new=False)
+            commit_all(step, waiting, name, outcome)
         waiting.clear()
 
     for word in stage(records, dataset.path):
@@ -74,7 +72,7 @@ def _result(records: "_Records", stage: Whole, change: Change) -> tuple[Result, 
     if isinstance(change.became, Drop):
         return Result(before, change.became, name_of(stage)), before
     record = replace(change.became, picture=before.picture)  # the same file, read a second time
-    return judged(before, record, name_of(stage)), before
+    return judged(before, record, [stage]), before
 
 
 class _Records(Sequence[Record]):

@@ -7,12 +7,14 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from datasetkit.cleaners.clean import Clean
 from datasetkit.cleaners.flatten import Flatten
 from datasetkit.dataset import Dataset, note_task, undo
+from datasetkit.dataset.journal import Journal
 from datasetkit.engines.local import run_leg
 from datasetkit.errors import DatasetError
 from datasetkit.grabbers.folder import Folder
@@ -79,6 +81,54 @@ def test_a_caption_edited_while_a_stage_runs_is_kept(home: Path) -> None:
     run(home, Meanwhile())
     assert names(home, "p0") == ("1girl", ">_<", "smile", "red_scarf")
     assert (home / "p0.txt").read_text() == "1girl, >_<, smile, red scarf\n"
+
+
+def test_a_caption_edited_at_the_very_commit_is_kept(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = Journal.keep_all
+
+    def meanwhile(journal: Journal, changes: Any) -> None:
+        real(journal, changes)
+        if not edited:
+            edited.append((home / "p0.txt").write_text("1girl, >_<, red scarf"))
+
+    edited: list[int] = []
+    monkeypatch.setattr(Journal, "keep_all", meanwhile)
+    run(home, Clean(first="x"))
+    assert names(home, "p0") == ("x", "1girl", ">_<", "red_scarf")
+    assert (home / "p0.txt").read_text() == "x, 1girl, >_<, red scarf\n"
+    assert (home / "p1.txt").read_text().startswith("x, ")
+    assert run(home) == []
+    with Dataset(home) as dataset:
+        assert dataset.records[0].removed == {"long_hair", "tag_0"}
+    take_back(home)
+    assert names(home, "p0") == ("1girl", ">_<", "red_scarf")
+
+
+@pytest.mark.parametrize(("missing", "edit"), [("", "red scarf"), ("long hair", "red scarf")])
+def test_a_caption_edited_after_a_kill_between_the_commit_and_its_file(
+    home: Path, monkeypatch: pytest.MonkeyPatch, missing: str, edit: str
+) -> None:
+    def killed(*_: Any) -> list[str]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("datasetkit.dataset.together._follow", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(home, Clean(first="x", drop=("tag *",)))
+    monkeypatch.undo()
+    words = (home / "p0.txt").read_text().strip().split(", ")
+    assert "tag 0" in words and "x" not in words
+    (home / "p0.txt").write_text(", ".join([*(word for word in words if word != missing), edit]))
+    run(home, Clean(first="x", drop=("tag *",)))
+    expected = [*("x", "1girl", "long_hair", ">_<"), "red_scarf"]
+    if missing:
+        expected.remove("long_hair")
+    assert names(home, "p0") == tuple(expected)
+    assert (home / "p0.txt").read_text() == ", ".join(expected).replace("_", " ").replace(
+        "> <", ">_<"
+    ) + "\n"
+    assert (home / "p1.txt").read_text().startswith("x, ")
 
 
 def test_a_picture_put_into_the_folder_is_taken_in_with_its_caption(home: Path, draw: Draw) -> None:

@@ -16,7 +16,8 @@ from datasetkit.cleaners.flatten import Flatten
 from datasetkit.dataset import Dataset
 from datasetkit.engines.chain import plan, run_pipeline
 from datasetkit.engines.events import Ended, Event
-from datasetkit.engines.local import in_order, legs, run_leg
+from datasetkit.engines.local import legs, run_leg
+from datasetkit.engines.results import CALM, QUICK, in_order, spread
 from datasetkit.errors import DatasetError, ModelError, SiteError
 from datasetkit.exporters.repeats import Repeats
 from datasetkit.grabbers.folder import Folder
@@ -110,6 +111,34 @@ def test_only_a_few_items_are_under_way() -> None:
         with lock:
             under_way -= 1
     assert most <= 6
+
+
+def test_quick_work_is_done_here_and_what_follows_a_slow_item_in_threads() -> None:
+    def work(number: int) -> str:
+        if number in {5, 6, 30, 100}:
+            time.sleep(QUICK * 3)
+        return threading.current_thread().name
+
+    found = list(spread(work, range(400), 2))
+    assert [number for number, _ in found] == list(range(400))
+    here = {number for number, name in found if name == threading.current_thread().name}
+    assert set(range(6)) <= here
+    assert not set(range(6, 6 + 2 * CALM)) & here
+    assert 90 in here and 399 in here
+
+
+def test_slow_work_ends_in_threads_and_passes_on_what_fails() -> None:
+    def work(number: int) -> int:
+        time.sleep(QUICK * 2)
+        if number == 9:
+            raise ValueError("unlucky")
+        return number
+
+    found: list[int] = []
+    with pytest.raises(ValueError, match="unlucky"):
+        found += [result for _, result in spread(work, range(9), 4)]
+        found += [result for _, result in spread(work, iter(range(9, 20)), 4)]
+    assert found == list(range(9))
 
 
 @pytest.mark.parametrize("fault", "ValueError TypeError MemoryError SyntaxError OSError".split())

@@ -22,6 +22,7 @@ class Brightest(Whole):
     """Keep the brightest picture, and name the others' place."""
 
     keep: int = opt(1, "how many stay")
+    mark: bool = opt(True, "give the others a tag")
 
     def measure(self, record: Record) -> Record:
         if "Brightest" in record.facts:
@@ -34,7 +35,7 @@ class Brightest(Whole):
         for place, record in enumerate(ranked):
             if place >= self.keep:
                 yield Change(record.key, Drop(f"place {place + 1}"))
-            else:
+            elif self.mark:
                 yield Change(record.key, record.with_tags([*record.tags, Tag("bright", by=("t",))]))
 
 
@@ -69,13 +70,8 @@ def test_what_is_measured_is_kept_and_counts_as_no_change(home: Home) -> None:
 
 
 def test_undo_goes_past_a_step_that_only_measured(home: Home) -> None:
-    @dataclass(frozen=True)
-    class Measured(Brightest):
-        def __call__(self, records: Sequence[Record], folder: Path) -> Iterator[Change | Work]:
-            yield from ()
-
     home.run(Clean(drop=("comic",)))
-    outcome = home.run(Measured())
+    outcome = home.run(Brightest(keep=3, mark=False))
     assert outcome.idle
     assert {record.facts["Brightest"] for record in home.records.values()} == {10, 90, 200}
     home.undo()

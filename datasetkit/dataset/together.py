@@ -1,0 +1,124 @@
+"""Records put into a dataset together: captions synced as a lot, one write for all the lines."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from datasetkit.dataset import captions
+from datasetkit.dataset.index import Entry, digest
+from datasetkit.dataset.lines import Line
+from datasetkit.dataset.rows import from_line
+from datasetkit.record import Record
+
+if TYPE_CHECKING:
+    from datasetkit.dataset.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A record on its way: what is known of its line before, its caption and where that lies."""
+
+    record: Record
+    staged: Path | None
+    before: Entry | None
+    caption: str
+    draft: str | None = None  # None where it is written by itself, "" where it stands already
+    stamp: tuple[int, ...] = ()  # of the caption that was looked at
+
+    @property
+    def path(self) -> str:
+        return captions.text_path(self.record.picture.path)
+
+
+def put_all(
+    dataset: "Dataset", changes: Sequence[tuple[Record, Path | None]], step: int
+) -> list[str]:
+    """Add or change records; returns what a person should be told.
+
+    The captions are written beforehand, so that between the look for a person's last edit and the
+    rename nothing waits for the disk; and what is edited in that moment is merged once more.
+    """
+    kept = dataset.journal.kept
+    begun = [
+        _Change(record, staged, kept.entry(record.key), captions.caption(record))
+        for record, staged in changes
+    ]
+    new = [c for c in begun if c.before is None or c.before.caption != digest(c.caption)]
+    with captions.drafts(dataset.places.workshop, [change.caption for change in new]) as paths:
+        drafts = {change.record.key: path for change, path in zip(new, paths, strict=True)}
+        ready = [
+            _with_late_edits(dataset, replace(change, draft=drafts.get(change.record.key)))
+            for change in begun
+        ]
+        for change in ready:
+            for model, (print_, vector) in change.record.embeddings.items():
+                dataset.embeddings(model).put(print_, vector)
+        lines = [(c.record, _more(c, step), digest(c.caption)) for c in ready]
+        dataset.journal.keep_all(lines)
+        notes: list[str] = []
+        for change, (_, more, _) in zip(ready, lines, strict=True):
+            notes += _follow(dataset, change, more)
+    return notes
+
+
+def _with_late_edits(dataset: "Dataset", change: _Change) -> _Change:
+    """The change with what a person did to the caption since its stage read the record."""
+    before = change.before
+    if before is None:
+        return change
+    path = captions.text_path(f"{dataset.path}{os.sep}{before.file}")
+    change = replace(change, stamp=captions.stamp(path))
+    data = captions.bytes_of(path)
+    if data is None:
+        return change
+    if data == captions.written(change.caption) and path == change.path:
+        return replace(change, draft="")
+    text = captions.text_in(data, path)
+    if before.caption and digest(text) == before.caption:
+        return change
+    was = from_line(dataset.journal.kept[change.record.key], dataset.path)
+    record = captions.with_late_edits(change.record, was, text)
+    if record is change.record:
+        return change
+    return replace(change, record=record, caption=captions.caption(record), draft=None)
+
+
+def _more(change: _Change, step: int) -> Line:
+    """What the line says that the record does not know."""
+    if change.staged is not None:
+        size = change.staged.stat().st_size
+        return {"step": step, "staged": change.staged.name, "bytes": size}
+    return {"step": step} | ({"bytes": change.before.file_bytes} if change.before else {})
+
+
+def _follow(dataset: "Dataset", change: _Change, more: Line) -> list[str]:
+    """Bring a committed record's files to where they belong."""
+    notes: list[str] = []
+    file = change.record.picture.path.name
+    if change.staged is not None or (change.before and change.before.file != file):
+        before = [{"file": change.before.file}] if change.before else []
+        notes = dataset.places.settle({**more, "file": file}, before)
+    path = change.path
+    if change.before and change.draft != "" and captions.stamp(path) != change.stamp:
+        _merge_once_more(dataset, change, more)
+        return notes
+    if change.draft:
+        os.replace(change.draft, path)
+    elif change.draft is None:
+        captions.write_caption(change.record)
+    return notes
+
+
+def _merge_once_more(dataset: "Dataset", change: _Change, more: Line) -> None:
+    """Take in an edit that a person made between the look at a caption and its commit."""
+    text = captions.read_caption(change.path)
+    before = from_line(dataset.journal.before(change.record.key)[-1], dataset.path)
+    record = change.record
+    if text is not None:
+        record = captions.with_late_edits(record, before, text)
+    if record is not change.record:
+        again = {name: value for name, value in more.items() if name != "staged"}
+        dataset.journal.keep_all([(record, again, digest(captions.caption(record)))])
+    captions.write_caption(record)
