@@ -51,21 +51,24 @@ def get(names: Names) -> None:
     one could not be fetched; the others are.
     """
     from datasetkit import hub
+    from datasetkit.screen import log_on, open_screen
     from datasetkit.taggers.models import model_named
 
     failed = False
-    for model in [model_named(name) for name in names]:
-        try:
-            options = (model.source, model.files, model.revision)
-            found = hub.local(*options, sums=model.sums)
-            if found is None:
-                with _bar(model.name) as told:
-                    found = hub.folder(*options, sums=model.sums, told=told)
-        except ModelError as error:
-            failed = True
-            _say(f"{model.name}: {error}")
-        else:
-            _say(f"{model.name} is in {found / model.subfolder}")
+    screen = open_screen(as_json=False, quiet=False)
+    try:
+        with _interruptible(), log_on(screen):
+            for name in names:
+                try:
+                    model = model_named(name)
+                    found = hub.folder(model.source, model.files, model.revision, sums=model.sums)
+                except ModelError as error:
+                    failed = True
+                    screen.say(f"{name}: {error}")
+                else:
+                    screen.say(f"{model.name} is in {found / model.subfolder}")
+    finally:
+        screen.close()
     if failed:
         raise typer.Exit(1)
 
@@ -124,20 +127,21 @@ def quantize(
     from datasetkit.models_shown import compared_facts, show_compared
     from datasetkit.sites_shown import write_lines
     from datasetkit.taggers.models import int8_folder, model_named
-    from datasetkit.taggers.quantize import check_tools, compared, quantized
+    from datasetkit.taggers.quantize import check_tools, compared, mark_of, quantized
     from datasetkit.taggers.tagger import Tagger
 
     check_tools()
     model, folder = _here(name)
     with _interruptible():
         first = Tagger(model, folder)  # what is wrong with it is said before anything is made
-        target = quantized(model, folder, output or int8_folder(model))
+        place = output or int8_folder(model, mark_of(model, folder))
+        target = quantized(model, folder, place)
         copy = model_named(str(target))
         second = Tagger(copy, target)
         chosen = _pictures(dataset, pictures)
         found = None
         if chosen:
-            with _bar("comparing", bytes_=False) as told:
+            with _bar("comparing") as told:
                 found = compared(first, second, chosen, told)
     if as_json:
         write_lines([compared_facts(model, folder, target, found)])
@@ -146,14 +150,15 @@ def quantize(
 
 
 def _here(name: str) -> "tuple[Model, Path]":
-    from datasetkit.taggers.examine import here, missing
+    from datasetkit import hub
+    from datasetkit.taggers.examine import missing
     from datasetkit.taggers.models import model_named
 
     model = model_named(name)
-    found = here(model)
+    found = hub.local(model.source, model.files, model.revision, sums=model.sums)
     if found is None:
         raise ModelError(missing(model))
-    return model, found
+    return model, found / model.subfolder
 
 
 def _pictures(folder: Path, most: int) -> "list[Picture]":
@@ -185,41 +190,25 @@ def _spread(count: int, most: int) -> list[int]:
 
 
 @contextmanager
-def _bar(what: str, *, bytes_: bool = True) -> Iterator["Told"]:
+def _bar(what: str) -> Iterator["Told"]:
     """A progress bar on stderr, where that is a terminal; Ctrl-C becomes a sentence."""
     from rich.console import Console
     from rich.progress import (
         BarColumn,
-        DownloadColumn,
         MofNCompleteColumn,
         Progress,
         TextColumn,
         TimeRemainingColumn,
-        TransferSpeedColumn,
     )
 
     console = Console(stderr=True, highlight=False)
-    columns = (DownloadColumn(), TransferSpeedColumn()) if bytes_ else (MofNCompleteColumn(),)
     progress = Progress(
-        TextColumn("{task.description}"), BarColumn(24), *columns, TimeRemainingColumn(),
-        console=console, transient=True, disable=not console.is_terminal,
+        TextColumn("{task.description}"), BarColumn(24), MofNCompleteColumn(),
+        TimeRemainingColumn(), console=console, transient=True, disable=not console.is_terminal,
     )  # fmt: skip
     task = progress.add_task(what, total=None)
-
-    said = False
-
-    def told(done: int, total: int) -> None:
-        nonlocal said
-        if not said and bytes_ and not console.is_terminal:
-            from datasetkit.hub import size_in_words
-
-            said = True
-            here = f", {size_in_words(done)} of it here already" if done else ""
-            _say(f"fetching {what} ({size_in_words(total)}{here})")
-        progress.update(task, completed=done, total=total or None)
-
     with _interruptible(), progress:
-        yield told
+        yield lambda done, total: progress.update(task, completed=done, total=total or None)
 
 
 @contextmanager

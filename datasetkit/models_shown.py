@@ -3,7 +3,8 @@
 import os
 import shlex
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,34 +13,20 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from datasetkit import hub
 from datasetkit.errors import ModelError
 from datasetkit.hub import size_in_words
 from datasetkit.settings import cache_folder
-from datasetkit.taggers.examine import Examined, here
+from datasetkit.taggers.examine import Examined, files_of, here
 from datasetkit.taggers.models import FAST, MODELS, Model, int8_folder, model_named
 from datasetkit.taggers.quantize import Compared, size_of
+from datasetkit.taggers.spec import FAMILIES
 
 WIDTH = 100  # where the output is no terminal
 MOST = 8  # tags named on each side
 GOOD, FAIR = 0.95, 0.9  # agreement of tags
-
-_UNKNOWN = ("see its page", "")
-# By the beginning of a name: the licence as its card states it, and the size of its weights.
-_CARDS: Mapping[str, tuple[str, str]] = {
-    "wd-swinv2-v3": ("Apache-2.0", "467 MB"),
-    "wd-vit-v3": ("Apache-2.0", "379 MB"),
-    "wd-convnext-v3": ("Apache-2.0", "395 MB"),
-    "wd-vit-large-v3": ("Apache-2.0", "1.26 GB"),
-    "wd-eva02-large-v3": ("Apache-2.0", "1.26 GB"),
-    "wd-": ("Apache-2.0", "0.3-0.5 GB"),
-    "pixai-0.9": ("Apache-2.0", "1.27 GB"),
-    "pixai-1.0-fp16": ("Apache-2.0", "993 MB"),
-    "pixai-1.0": ("Apache-2.0", "1.98 GB"),
-    "animetimm-": ("GPL-3.0", ""),
-    "cl-": ("Apache-2.0", ""),
-    "joytag": ("Apache-2.0", ""),
-    "camie-": ("GPL-3.0", ""),
-}
+FASTER = 1.1  # times; anything less is chance
+LARGE = 64_000_000  # bytes, above which a file is not read whole for a list
 
 
 @dataclass(frozen=True)
@@ -50,8 +37,7 @@ class Row:
     model: Model
     folder: Path | None
     trouble: str = ""
-    licence: str = ""
-    size: str = ""
+    size: int = 0
 
 
 def rows() -> list[Row]:
@@ -61,26 +47,49 @@ def rows() -> list[Row]:
         made = sorted(path for path in (cache_folder() / "models").iterdir() if path.is_dir())
     except (OSError, RuntimeError):
         made = []
-    for path in made:
-        if not path.name.startswith("."):
-            found.append(_row(str(path), model_named(str(path))))
-    return found
+    return found + [_copy(path) for path in made if not path.name.startswith(".")]
+
+
+def _copy(path: Path) -> Row:
+    """The row of an int8 copy; one that cannot be understood stands there with the reason."""
+    try:
+        return _row(str(path), model_named(str(path)))
+    except ModelError as error:
+        return Row(str(path), Model(path.name, FAMILIES["wd"], path=path), None, str(error))
 
 
 def _row(name: str, model: Model) -> Row:
-    licence, size = _card(name)
     try:
         folder, trouble = here(model), ""
     except ModelError as error:
         folder, trouble = None, str(error)
-    if folder and model.path:
-        size = size_of(folder, model)
-    return Row(name, model, folder, trouble, licence, size)
+    size = model.size
+    if folder:
+        with suppress(OSError):
+            size = files_of(model, folder)[0].stat().st_size
+            trouble = _other_file(model, folder)
+    return Row(name, model, None if trouble else folder, trouble, size)
 
 
-def _card(name: str) -> tuple[str, str]:
-    key = max((key for key in _CARDS if name.startswith(key)), key=len, default="")
-    return _CARDS.get(key, _UNKNOWN)
+def _other_file(model: Model, folder: Path) -> str:
+    """Say which file is not the one that is pinned, as far as that is known without much reading.
+
+    A large file is judged by its sum where that was worked out before, and by its size.
+    """
+    for name, wanted in model.sums.items():
+        path = folder / name.rpartition("/")[2]
+        if not path.is_file():
+            continue
+        size = path.stat().st_size
+        found = hub.remembered(path) if size > LARGE else hub.sha256(path)
+        weights = path.suffix == ".onnx" and model.size
+        if (found and found != wanted.lower()) or (weights and size != weights):
+            return (
+                f"'{path}' is not the file that this model has (it has {size_in_words(size)}, not "
+                f"{size_in_words(weights)}); " if weights and size != weights else
+                f"'{path}' is not the file that this model has; "
+            ) + f"delete '{path.resolve()}' and fetch it again"  # fmt: skip
+    return ""
 
 
 def facts_of(row: Row) -> dict[str, Any]:
@@ -95,7 +104,7 @@ def facts_of(row: Row) -> dict[str, Any]:
         "files": list(model.files),
         "sha256": dict(model.sums),
         "about": model.about,
-        "licence": row.licence,
+        "licence": model.licence,
         "size": row.size,
         "thresholds": dict(model.spec.thresholds),
         "here": str(row.folder) if row.folder else None,
@@ -111,18 +120,20 @@ def show_all(found: Iterable[Row]) -> None:
         column.max_width, column.overflow = width, "fold"
     copies = []
     for row in found:
-        if row.model.path and row.folder:
+        if row.model.path:
             copies.append(row)
             continue
         state = "damaged" if row.trouble else "yes" if row.folder else ""
         table.add_row(
-            Text(row.name, "bold"), Text(state, "yellow" * bool(row.trouble)), row.size,
-            row.licence, _thresholds(row.model), Text(row.model.about),
+            Text(row.name, "bold"), Text(state, "yellow" * bool(row.trouble)),
+            size_in_words(row.size) if row.size else "", row.model.licence or "see its page",
+            _thresholds(row.model), Text(row.model.about),
         )  # fmt: skip
     console = _console()
     console.print(table)
     for row in copies:
-        console.print(f"int8 copy, {row.size}: {row.folder}", markup=False, soft_wrap=True)
+        state = row.trouble or f"{size_in_words(row.size)}: {row.folder}"
+        console.print(f"int8 copy, {state}", markup=False, soft_wrap=True)
     for line in (
         "",
         "wd-swinv2-v3 serves most. On a processor wd-convnext-v3 as int8 (dsk models quantize) is "
@@ -196,7 +207,7 @@ def compared_facts(
     facts: dict[str, Any] = {
         "model": model.name,
         "folder": str(target),
-        "size": [size_of(folder, model), size_of(target, model)],
+        "size": [size_in_words(size) for size in _sizes(model, folder, target)],
     }
     if found:
         facts |= {
@@ -217,10 +228,12 @@ def show_compared(
 ) -> None:
     """Print what quantizing made, how far it agrees, and how to use it."""
     console = _console()
-    sizes = f"{size_of(folder, model)} became {size_of(target, model)}"
+    sizes = _sizes(model, folder, target)
+    became = " became ".join(map(size_in_words, sizes))
+    gains = True
     if found is None:
         console.print(
-            f"{sizes}. There are no pictures in {dataset} to compare on: name a dataset with -d, "
+            f"{became}. There are no pictures in {dataset} to compare on: name a dataset with -d, "
             "for only your own pictures tell whether the copy is good enough.",
             markup=False,
         )
@@ -228,7 +241,7 @@ def show_compared(
         before, after = found.seconds
         table = Table(box=None, show_header=False, pad_edge=False)
         table.add_column(style="bold", no_wrap=True)
-        table.add_row("size", sizes)
+        table.add_row("size", became)
         table.add_row(
             "speed",
             f"{_seconds(before)} a picture became {_seconds(after)} "
@@ -247,19 +260,40 @@ def show_compared(
             if tags:
                 table.add_row(what, Text(_named(tags)))
         console.print(table)
-        console.print(_verdict(found.agreement))
-    console.print(f"use it: dsk tag --model {shlex.quote(str(target))}", soft_wrap=True,
-                  markup=False)  # fmt: skip
+        console.print(verdict(found, sizes))
+        gains = _gains(found, sizes)
+    if gains:
+        console.print(f"use it: dsk tag --model {shlex.quote(str(target))}", soft_wrap=True,
+                      markup=False)  # fmt: skip
+    else:
+        console.print(f"it lies in {target}", soft_wrap=True, markup=False)
     if target == int8_folder(MODELS[FAST]):
         console.print("dsk tag --fast takes it by itself")
 
 
-def _verdict(agreement: float) -> str:
-    if agreement >= GOOD:
-        return "It says the same but for little."
-    if agreement >= FAIR:
-        return "It says nearly the same; look at the tags that differ before you use it."
-    return "It says other things too often; better not use it for tags that matter."
+def _sizes(model: Model, folder: Path, target: Path) -> tuple[int, int]:
+    return size_of(folder, model), size_of(target, model)
+
+
+def _gains(found: Compared, sizes: tuple[int, int]) -> bool:
+    before, after = found.seconds
+    return sizes[1] < sizes[0] or before > after * FASTER
+
+
+def verdict(found: Compared, sizes: tuple[int, int]) -> str:
+    """What a person should make of an int8 copy: is it good, and is it good for anything?
+
+    ``sizes`` are bytes, of the model and of the copy.
+    """
+    before, after = found.seconds
+    if not _gains(found, sizes):
+        return "It takes as much room and is no faster: it gains nothing; keep the model as it is."
+    slow = "" if before > after * FASTER else " It is no faster here; it only takes less room."
+    if found.agreement >= GOOD:
+        return "It says the same but for little." + slow
+    if found.agreement >= FAIR:
+        return "It says nearly the same; look at the tags that differ before you use it." + slow
+    return "It says other things too often; better not use it for tags that matter." + slow
 
 
 def _named(tags: Counter[str]) -> str:

@@ -4,6 +4,7 @@ import json
 import logging
 import shlex
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,7 @@ SHOWN_OUTPUTS = 3
 SHOWN_TAGS = 12
 LOGS = ("datasetkit.hub", "datasetkit.taggers")  # that speak to the person: long waits, fallbacks
 SHOWN_ERRORS = 5  # by name in the last line; the rest are counted
+OFTEN, SELDOM = 1.0, 10.0  # seconds from one word on a download to the next: programs, log files
 
 
 class Screen(Protocol):
@@ -27,6 +29,9 @@ class Screen(Protocol):
 
     def say(self, text: str) -> None:
         """Say a sentence."""
+
+    def fetching(self, what: str, done: int, total: int) -> None:
+        """Show how far a download is, in bytes; ``total`` is 0 where nobody tells."""
 
     def choose(self, question: str, answers: Sequence[str]) -> int:
         """Ask a person which of several answers is right; the first where nobody can be asked."""
@@ -47,7 +52,9 @@ def open_screen(*, as_json: bool, quiet: bool) -> Screen:
 
 @contextmanager
 def log_on(screen: Screen, *, quiet: bool = False) -> Iterator[None]:
-    """Show what is logged of downloads and of hardware; only warnings where quiet is wanted."""
+    """Show downloads, and what is logged of them and of hardware; only warnings where quiet."""
+    from datasetkit.hub import watched
+
     handler = _Words(screen)
     handler.setLevel(logging.WARNING if quiet else logging.INFO)
     loggers = [logging.getLogger(name) for name in LOGS]
@@ -57,7 +64,8 @@ def log_on(screen: Screen, *, quiet: bool = False) -> Iterator[None]:
         logger.setLevel(logging.INFO)
         logger.propagate = False
     try:
-        yield
+        with watched(screen.fetching):
+            yield
     finally:
         for logger, (level, propagate) in zip(loggers, before, strict=True):
             logger.removeHandler(handler)
@@ -80,6 +88,10 @@ class _Words(logging.Handler):
 class JsonLines:
     """One JSON object a line on stdout: ``{"event": "advanced", "stage": "tag", ...}``."""
 
+    def __init__(self) -> None:
+        self._now_and_then = _NowAndThen(OFTEN)
+        self._fetched: tuple[str, int, int] | None = None
+
     def show(self, event: Event) -> None:
         """Write the event."""
         fields = event.outcome if isinstance(event, Ended) else event
@@ -88,6 +100,13 @@ class JsonLines:
     def say(self, text: str) -> None:
         """Write the sentence as an event."""
         self._write({"event": "said", "text": text})
+
+    def fetching(self, what: str, done: int, total: int) -> None:
+        """Write how far a download is, once a second and at its end."""
+        told = (what, done, total)
+        if self._now_and_then() or (done == total and told != self._fetched):
+            self._fetched = told
+            self._write({"event": "fetching", "what": what, "done": done, "total": total})
 
     def choose(self, question: str, answers: Sequence[str]) -> int:
         """Take the first: a program is not asked."""
@@ -117,6 +136,9 @@ class Quiet:
         """Say the sentence on stderr."""
         sys.stderr.write(text + "\n")
 
+    def fetching(self, what: str, done: int, total: int) -> None:
+        """Show nothing."""
+
     def choose(self, question: str, answers: Sequence[str]) -> int:
         """Take the first: whoever wants quiet is not asked."""
         return 0
@@ -133,14 +155,14 @@ class Terminal:
 
     def __init__(self) -> None:
         from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import BarColumn, Progress, TextColumn
         from rich.progress import TimeRemainingColumn as Remaining
 
         self._console = Console(stderr=True, highlight=False, soft_wrap=True)
         self._progress = Progress(
             TextColumn("{task.description:>10}"),
             BarColumn(24),
-            MofNCompleteColumn(),
+            TextColumn("{task.fields[amount]}", style="progress.download"),
             Remaining(),
             TextColumn("[dim]{task.fields[text]}", table_column=None),
             console=self._console,
@@ -148,6 +170,8 @@ class Terminal:
             disable=not self._console.is_terminal,
         )
         self._task: Any = None
+        self._downloads: dict[str, Any] = {}
+        self._now_and_then = _NowAndThen(SELDOM)
 
     def show(self, event: Event) -> None:
         """Draw the event."""
@@ -155,10 +179,13 @@ class Terminal:
 
         if isinstance(event, Began):
             self._progress.start()
-            self._task = self._progress.add_task(event.stage, total=event.total, text="")
+            self._task = self._progress.add_task(event.stage, total=event.total, text="", amount="")
         elif isinstance(event, Advanced):
             text = escape(event.text if len(event.text) < 40 else event.text[:39] + "…")
-            self._progress.update(self._task, completed=event.done, total=event.total, text=text)
+            amount = f"{event.done}/{'?' if event.total is None else event.total}"
+            self._progress.update(
+                self._task, completed=event.done, total=event.total, text=text, amount=amount
+            )
         elif isinstance(event, Said):
             self._print(f"{event.stage:>10}: ", event.text, "yellow" if event.warning else "")
         else:
@@ -170,6 +197,27 @@ class Terminal:
     def say(self, text: str) -> None:
         """Say the sentence above the bar."""
         self._print("", text, "")
+
+    def fetching(self, what: str, done: int, total: int) -> None:
+        """Draw a bar of its own; where there is no terminal, say now and then how far it is."""
+        if not self._console.is_terminal:
+            if done != total and self._now_and_then():
+                self.say(f"{_bytes(done)}{f' of {_bytes(total)}' * bool(total)} of {what} are here")
+            return
+        self._progress.start()
+        task = self._downloads.get(what)
+        if task is None:
+            if done == total:
+                return
+            label = what.rpartition("/")[2]
+            task = self._progress.add_task(label, total=total or None, text="", amount="")
+            self._downloads[what] = task
+        speed = next((one.speed for one in self._progress.tasks if one.id == task), None)
+        amount = f"{_bytes(done)}{f' of {_bytes(total)}' * bool(total)}"
+        rate = f", {_bytes(int(speed))}/s" if speed else ""
+        self._progress.update(task, completed=done, amount=amount + rate)
+        if done == total:
+            self._progress.remove_task(self._downloads.pop(what))
 
     def choose(self, question: str, answers: Sequence[str]) -> int:
         """Ask for the number of an answer; Enter takes the first."""
@@ -192,6 +240,21 @@ class Terminal:
         from rich.text import Text
 
         self._console.print(Text.assemble((head, "dim"), (text, style)))
+
+
+class _NowAndThen:
+    """True once in so many seconds."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._last = time.monotonic()
+
+    def __call__(self) -> bool:
+        now = time.monotonic()
+        if now - self._last < self._seconds:
+            return False
+        self._last = now
+        return True
 
 
 def summary(outcome: Outcome) -> str:

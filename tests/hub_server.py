@@ -22,6 +22,9 @@ class Hub(ThreadingHTTPServer):
         self.takes_ranges = True
         self.slow = 0.0  # seconds a chunk
         self.etag = ""
+        self.tells_size = True
+        self.busy: list[int] = []  # the statuses that the next downloads are refused with
+        self.commits: dict[str, str] = {}  # of a file that is told another commit than the rest
         self.revisions: tuple[str, ...] | None = ("main", COMMIT)  # that it knows; None: any
 
     @property
@@ -51,10 +54,15 @@ class _Answer(BaseHTTPRequestHandler):
         etag = self.server.etag or hashlib.sha256(content).hexdigest()
         span = self.headers.get("Range", "") if self.server.takes_ranges else ""
         start = int(span[len("bytes=") : -1]) if span else 0
+        if self.command == "GET" and self.server.busy:
+            return self._refuse(self.server.busy.pop(0), "")
+        if start >= len(content) > 0:
+            return self._refuse(416, "")
         self.send_response(206 if span else 200)
-        self.send_header("X-Repo-Commit", COMMIT)
+        self.send_header("X-Repo-Commit", self.server.commits.get(name, COMMIT))
         self.send_header("ETag", f'"{etag}"')
-        self.send_header("Content-Length", str(len(content) - start))
+        if self.server.tells_size:
+            self.send_header("Content-Length", str(len(content) - start))
         if span:
             self.server.ranges.append(span)
             self.send_header("Content-Range", f"bytes {start}-{len(content) - 1}/{len(content)}")
@@ -94,6 +102,7 @@ class _Answer(BaseHTTPRequestHandler):
     def _refuse(self, status: int, code: str) -> None:
         self.send_response(status)
         self.send_header("X-Error-Code", code)
+        self.send_header("Retry-After", "0")
         self.send_header("X-Repo-Commit", COMMIT)
         self.send_header("Content-Length", "0")
         self.end_headers()

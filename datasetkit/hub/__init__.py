@@ -8,22 +8,27 @@ off goes on, and never takes one for another: files may be pinned by their SHA-2
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from datasetkit.hub.fetching import Told, ask, fetch, names, size_in_words
-from datasetkit.hub.places import HUB, NO_SUMS, listed, local
-from datasetkit.hub.sums import sha256
+from datasetkit.hub.asking import ask, names
+from datasetkit.hub.fetching import Told, Watcher, fetch, size_in_words, watched
+from datasetkit.hub.places import HUB, NO_SUMS, folder_named, is_repository, listed, local
+from datasetkit.hub.sums import remembered, sha256
 
 __all__ = [
     "HUB",
     "NO_SUMS",
     "Told",
+    "Watcher",
     "check",
     "folder",
+    "folder_named",
+    "is_repository",
     "listed",
     "local",
     "names",
+    "remembered",
     "sha256",
     "size_in_words",
-    "to_fetch",
+    "watched",
 ]
 
 
@@ -40,8 +45,9 @@ def folder(
     ``model`` is a folder's path or a repository's name (``owner/name``), ``revision`` a branch,
     tag or commit of that repository. Where one of ``files`` holds ``|``, any one of the names
     between will do. ``sums`` are the SHA-256 in hex by file name, of those that are known;
-    ``told(done, total)`` hears of a download, in bytes. Raises ModelError, which names the files
-    and where to put them.
+    ``told(done, total)`` hears of a download, in bytes; without it, who watches does
+    (:func:`watched`), and else the log. Raises ModelError, which names the files and where to put
+    them.
     """
     found = local(model, files, revision, sums=sums)
     return found or fetch(model, ask(model, files, revision), revision, sums, told)
@@ -59,12 +65,3 @@ def check(
     if found is None:
         ask(model, files, revision)
     return found
-
-
-def to_fetch(
-    model: str, files: Sequence[str], revision: str = "", *, sums: Mapping[str, str] = NO_SUMS
-) -> int:
-    """Say how many bytes :func:`folder` would download; 0 where the files are here."""
-    if local(model, files, revision, sums=sums) is not None:
-        return 0
-    return sum(file.size for file in ask(model, files, revision))

@@ -6,52 +6,44 @@ proven; links, references and locks are left to it.
 """
 
 import logging
+import os
 import re
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from datasetkit.errors import ModelError
-from datasetkit.hub.places import HUB, listed, snapshot
+from datasetkit.hub.asking import Remote, explained, token
+from datasetkit.hub.places import check_sums, listed, snapshot
 from datasetkit.hub.sums import sha256
 
 log = logging.getLogger("datasetkit.hub")
 
 Told: TypeAlias = Callable[[int, int], None]  # bytes that are here, bytes in all
+Watcher: TypeAlias = Callable[[str, int, int], None]  # whose files, bytes here, bytes in all
 
 TRIES = 5  # without a byte more
 PAUSE = 1.0  # seconds between them
 PATIENCE = 30.0  # seconds without a byte
 _EVERY = 10.0  # seconds from one word in the log to the next
+_LONGEST = 60.0  # seconds that a hub may ask to wait
+_PASSING = (429, 500, 502, 503, 504)  # refusals that may be over in a moment
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_ETAG = re.compile(r"[\w-][\w.-]*")  # it becomes a file's name
+_WATCHERS: list[Watcher] = []
 
 
-@dataclass(frozen=True)
-class Remote:
-    """A file of a repository as its hub tells it; ``size`` is 0 where it does not."""
-
-    name: str
-    size: int
-    etag: str
-    commit: str
-
-
-def ask(model: str, files: Sequence[str], revision: str) -> list[Remote]:
-    """Ask for each of the files without fetching it; raises ModelError, which says what to do."""
-    return [_ask_any(model, names, revision, files) for names in files]
-
-
-def names(model: str, revision: str = "") -> list[str]:
-    """Ask which files a repository has; raises ModelError."""
-    from huggingface_hub import HfApi
-
-    with _explained(model, ("its files",), revision):
-        return HfApi().list_repo_files(model, revision=revision or None, token=_token())
+@contextmanager
+def watched(watcher: Watcher) -> Iterator[None]:
+    """While this stands, the watcher hears of every download, from whichever thread it is made."""
+    _WATCHERS.append(watcher)
+    try:
+        yield
+    finally:
+        _WATCHERS.remove(watcher)
 
 
 def fetch(
@@ -65,61 +57,121 @@ def fetch(
     from huggingface_hub import hf_hub_download, try_to_load_from_cache
     from huggingface_hub.constants import ENDPOINT, HF_HUB_CACHE
 
-    wanted = [file.name for file in files]
     todo = [
         file
         for file in files
         if not isinstance(try_to_load_from_cache(model, file.name, revision=file.commit), str)
     ]
     total = sum(file.size for file in todo)
-    tell = told or _logged(model)
+    tell = told or (partial(_WATCHERS[-1], model) if _WATCHERS else _logged(model))
     cache = Path(HF_HUB_CACHE)
-    if todo:
-        what = listed([file.name for file in todo])
-        log.info("fetching %s of %s (%s) from %s", what, model, size_in_words(total), ENDPOINT)
-    with _explained(model, wanted, revision):
-        cache.mkdir(parents=True, exist_ok=True)
-        blobs = cache / f"models--{model.replace('/', '--')}" / "blobs"
+    root = cache / f"models--{model.replace('/', '--')}"
+    blobs = root / "blobs"
+    with explained(model, [file.name for file in files], revision):
+        if len({file.commit for file in files}) > 1:
+            raise ConnectionError("it was changed at this very moment")
         blobs.mkdir(parents=True, exist_ok=True)
+        if todo:
+            here = sum(map(partial(_here, blobs), todo))
+            more = f", {size_in_words(here)} of it here already" if here else ""
+            what = listed([file.name for file in todo])
+            log.info("fetching %s of %s (%s%s) from %s",
+                     what, model, size_in_words(total), more, ENDPOINT)  # fmt: skip
         _check_room(blobs, todo)
         done = 0
         for file in todo:
             _fetch_one(model, file, blobs, sums, _after(done, total, tell))
             done += file.size
             tell(done, total)
+        tell(total, total)  # also where nobody told a size
         for file in files:
-            path = hf_hub_download(model, file.name, revision=revision or None, token=_token())
-            if not Path(path).is_symlink():  # where there are no links it was copied
-                (blobs / file.etag).unlink(missing_ok=True)
-    return snapshot(str(path), file.name)
+            _place_without_links(root, file)
+            path = hf_hub_download(model, file.name, revision=revision or None, token=token())
+    folder = snapshot(str(path), file.name)
+    check_sums(folder, sums)  # also of what was there before
+    return folder
 
 
 def _after(done: int, total: int, tell: Told) -> Callable[[int], None]:
     return lambda here: tell(done + here, total)
 
 
+def _here(blobs: Path, file: Remote) -> int:
+    """How many bytes of a file an earlier download has left."""
+    if (blobs / file.etag).exists():
+        return file.size
+    part = blobs / f"{file.etag}.incomplete"
+    return part.stat().st_size if part.exists() else 0
+
+
+def _place_without_links(root: Path, file: Remote) -> None:
+    """Where there are no links, rename a blob to its place: a copy may be cut off half-way."""
+    from huggingface_hub.file_download import are_symlinks_supported
+
+    blob = root / "blobs" / file.etag
+    place = root / "snapshots" / file.commit / file.name
+    if blob.exists() and not place.exists() and not are_symlinks_supported(root.parent):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        blob.replace(place)
+
+
 def _fetch_one(
     model: str, file: Remote, blobs: Path, sums: Mapping[str, str], tell: Callable[[int], None]
 ) -> None:
-    from filelock import FileLock
-    from huggingface_hub.constants import ENDPOINT
-
+    """Make a blob of a file, proven by what is pinned and by what the hub says of it."""
+    known = file.etag if _SHA256.fullmatch(file.etag) else ""  # of what Git LFS keeps
+    wanted = {sums.get(file.name, "").lower(), known} - {""}
+    if len(wanted) > 1:
+        raise _other(model, file, wanted)
     blob, part = blobs / file.etag, blobs / f"{file.etag}.incomplete"
     locks = blobs.parents[1] / ".locks" / blobs.parent.name  # as huggingface_hub has them
     locks.mkdir(parents=True, exist_ok=True)
-    with FileLock(locks / f"{file.etag}.lock"):
-        if not blob.exists():
+    with _alone(locks / f"{file.etag}.lock", model):
+        if blob.exists() and known and sha256(blob) != known:
+            blob.unlink()  # it has rotted: its name is its sum
+        if blob.exists():
+            return
+        begun = part.exists()
+        _stream(model, file, part, tell)
+        if begun and not _proven(part, wanted):  # what somebody began was another file's
+            part.unlink()
             _stream(model, file, part, tell)
-            told = file.etag if _SHA256.fullmatch(file.etag) else ""  # of what Git LFS keeps
-            wanted = {sums.get(file.name, "").lower(), told} - {""}
-            if wanted and wanted != {sha256(part)}:
-                part.unlink()
-                raise ModelError(
-                    f"what {ENDPOINT} sent as {file.name} of '{model}' is not the file that this "
-                    f"model has (sha256 {min(wanted)[:16]}…); it was deleted. Try again later, or "
-                    "another mirror (HF_ENDPOINT)"
-                )
-            part.replace(blob)
+        if not _proven(part, wanted):
+            part.unlink()
+            raise _other(model, file, wanted)
+        part.replace(blob)
+
+
+def _proven(part: Path, wanted: set[str]) -> bool:
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())  # before it gets the name of a whole file
+    return not wanted or wanted == {sha256(part)}
+
+
+def _other(model: str, file: Remote, wanted: set[str]) -> ModelError:
+    from huggingface_hub.constants import ENDPOINT
+
+    known = " or ".join(f"{one[:16]}…" for one in sorted(wanted))
+    return ModelError(
+        f"what {ENDPOINT} has as {file.name} of '{model}' is not the file that this model has "
+        f"(sha256 {known}); nothing of it was kept. Try again later, or another mirror "
+        "(HF_ENDPOINT)"
+    )
+
+
+@contextmanager
+def _alone(lock: Path, model: str) -> Iterator[None]:
+    """Wait until nobody else fetches the same file, and say so where that is not at once."""
+    from filelock import Timeout
+    from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]
+
+    with ExitStack() as held:
+        try:
+            held.enter_context(WeakFileLock(lock, timeout=1))
+        except Timeout:
+            log.info("another program is fetching %s already; waiting for it", model)
+            held.enter_context(WeakFileLock(lock))
+        yield
 
 
 def _stream(model: str, file: Remote, part: Path, tell: Callable[[int], None]) -> None:
@@ -128,16 +180,25 @@ def _stream(model: str, file: Remote, part: Path, tell: Callable[[int], None]) -
     left = TRIES
     while True:
         try:
-            _stream_once(model, file, part, tell)
-            return
+            return _stream_once(model, file, part, tell)
         except Exception as error:  # the HTTP library's classes have no fixed name
-            refused = getattr(error, "response", None) is not None
-            if refused or (isinstance(error, OSError) and error.errno) or left == 0:
-                raise
+            answer = getattr(error, "response", None)
+            status = getattr(answer, "status_code", None)
             here = part.stat().st_size if part.exists() else 0
+            disk = isinstance(error, OSError) and error.errno
+            lasting = disk if answer is None else status not in _PASSING
+            if status == 416 and here:
+                part.unlink()  # it is longer than the file, whose size nobody told
+            elif lasting or not left:
+                raise
             left = TRIES if here > best else left - 1
             best = max(best, here)
-            time.sleep(PAUSE)
+            time.sleep(_pause(answer))
+
+
+def _pause(answer: Any) -> float:
+    asked = answer.headers.get("Retry-After", "") if answer is not None else ""
+    return min(float(asked), _LONGEST) if asked.isdecimal() else PAUSE
 
 
 def _stream_once(model: str, file: Remote, part: Path, tell: Callable[[int], None]) -> None:
@@ -153,7 +214,7 @@ def _stream_once(model: str, file: Remote, part: Path, tell: Callable[[int], Non
         here = 0
     if file.size and here == file.size:
         return tell(here)
-    headers = build_hf_headers(token=_token()) | {"Accept-Encoding": "identity"}
+    headers = build_hf_headers(token=token()) | {"Accept-Encoding": "identity"}
     if here:
         headers["Range"] = f"bytes={here}-"
     url = hf_hub_url(model, file.name, revision=file.commit or None)
@@ -175,96 +236,13 @@ def _stream_once(model: str, file: Remote, part: Path, tell: Callable[[int], Non
 
 
 def _check_room(blobs: Path, files: Sequence[Remote]) -> None:
-    here = sum(part.stat().st_size for part in blobs.glob("*.incomplete"))
-    need, free = sum(file.size for file in files) - here, shutil.disk_usage(blobs).free
+    need = sum(file.size - min(file.size, _here(blobs, file)) for file in files)
+    free = shutil.disk_usage(blobs).free
     if need > free:
         raise ModelError(
             f"the model needs {size_in_words(need)} more, but '{blobs}' has room for "
             f"{size_in_words(free)}; HF_HOME names another place"
         )
-
-
-def _ask_any(model: str, names: str, revision: str, files: Sequence[str]) -> Remote:
-    """Ask for the first of the names that the repository has."""
-    from huggingface_hub.constants import ENDPOINT
-    from huggingface_hub.errors import RemoteEntryNotFoundError
-
-    for name in names.split("|"):
-        try:
-            with _explained(model, files, revision):
-                return _ask_one(model, name, revision)
-        except RemoteEntryNotFoundError:
-            continue
-    raise ModelError(f"'{model}' on {ENDPOINT} has no {listed([names])}")
-
-
-def _ask_one(model: str, name: str, revision: str) -> Remote:
-    from huggingface_hub import get_hf_file_metadata, hf_hub_url
-
-    told = get_hf_file_metadata(hf_hub_url(model, name, revision=revision or None), token=_token())
-    etag, commit = told.etag or "", told.commit_hash or ""
-    if not _ETAG.fullmatch(etag) or not _ETAG.fullmatch(commit):
-        raise ConnectionError("it answers as no hub does")
-    return Remote(name, told.size or 0, etag, commit)
-
-
-def _token() -> bool | None:
-    """Whether a token is sent: one for Hugging Face is nobody else's business, nor a mirror's."""
-    from huggingface_hub.constants import ENDPOINT
-
-    return None if ENDPOINT == HUB else False
-
-
-@contextmanager
-def _explained(model: str, files: Sequence[str], revision: str) -> Iterator[None]:
-    """Raise what goes wrong as a ModelError that says what to do."""
-    from huggingface_hub.constants import ENDPOINT
-    from huggingface_hub.errors import (
-        GatedRepoError,
-        OfflineModeIsEnabled,
-        RemoteEntryNotFoundError,
-        RepositoryNotFoundError,
-        RevisionNotFoundError,
-    )
-
-    page = f"{HUB}/{model}" + (f"/tree/{revision}" if revision else "")
-    by_hand = (
-        f"put {listed(files)} (of {page}) into a folder and give the folder's path as the model"
-    )
-    try:
-        yield
-    except (RemoteEntryNotFoundError, ModelError):
-        raise
-    except RevisionNotFoundError as error:
-        raise ModelError(f"'{model}' on {ENDPOINT} has no revision '{revision}'") from error
-    except GatedRepoError as error:
-        raise ModelError(
-            f"'{model}' asks to accept its conditions on {ENDPOINT} first; then log in with "
-            f"'hf auth login', or {by_hand}"
-        ) from error
-    except RepositoryNotFoundError as error:
-        raise ModelError(
-            f"there is no '{model}' on {ENDPOINT}, or it is private; check the name, or {by_hand}"
-        ) from error
-    except OfflineModeIsEnabled as error:
-        raise ModelError(
-            f"'{model}' is not on this machine and HF_HUB_OFFLINE forbids to fetch it; {by_hand}"
-        ) from error
-    except Exception as error:  # the disk's OSError, and an HTTP library's that has no fixed name
-        # Only the kind of fault is told: an HTTP error's own text may hold a signed address.
-        raise ModelError(
-            f"fetching {listed(files)} of '{model}' from {ENDPOINT} failed ({_kind(error)}); "
-            f"run it again to go on, or {by_hand}"
-        ) from error
-
-
-def _kind(error: Exception) -> str:
-    status = getattr(getattr(error, "response", None), "status_code", None)
-    if status is not None:
-        return f"HTTP {status}"
-    if type(error) is ConnectionError:
-        return str(error)  # our own words
-    return getattr(error, "strerror", None) or type(error).__name__
 
 
 def _logged(model: str) -> Told:

@@ -10,10 +10,28 @@ from datasetkit.hub.sums import sha256
 
 HUB = "https://huggingface.co"
 NO_SUMS: Mapping[str, str] = MappingProxyType({})
-_REPO = re.compile(r"[A-Za-z0-9][\w.-]*/[\w.-]+")
+_NAME = r"\w(?:[\w.-]*\w)?"
+_REPO = re.compile(rf"{_NAME}/{_NAME}", re.ASCII)
+_LONGEST = 96  # letters of a repository's name
 # What browsers and download tools leave beside a file that is not finished.
 _UNFINISHED = (".aria2", ".crdownload", ".download", ".incomplete", ".part")
 _POINTER = b"version https://git-lfs.github.com"
+
+
+def folder_named(text: str) -> Path | None:
+    """The folder of that name on this machine; None for any other text, whatever it is."""
+    try:
+        path = Path(text).expanduser()
+        return path if text and path.is_dir() else None
+    except (OSError, RuntimeError):  # too long a name, nobody's home, a folder that is shut
+        return None
+
+
+def is_repository(text: str) -> bool:
+    """Say whether a repository may be called so: ``owner/name`` as Hugging Face has names."""
+    if len(text) > _LONGEST or "--" in text or ".." in text or text.endswith(".git"):
+        return False
+    return _REPO.fullmatch(text) is not None
 
 
 def local(
@@ -24,15 +42,15 @@ def local(
     Raises ModelError for a folder that lacks a file or holds an unfinished one or another than
     ``sums`` says, and for a name that is neither a folder nor a repository's.
     """
-    path = Path(model).expanduser()
-    if path.is_dir():
+    path = folder_named(model)
+    if path:
         for names in files:
             _check_one(model, path, names)
         check_sums(path, sums)
         return path
-    if not _REPO.fullmatch(model):
+    if not is_repository(model):
         raise ModelError(
-            f"model '{model}' is neither a folder here nor a repository's name such as "
+            f"model '{model[:_LONGEST]}' is neither a folder here nor a repository's name such as "
             f"'owner/name'; put {listed(files)} into a folder and name that folder"
         )
     cached = [_cached(model, names, revision) for names in files]
@@ -61,6 +79,14 @@ def check_sums(folder: Path, sums: Mapping[str, str]) -> None:
 
 def _check_one(model: str, folder: Path, names: str) -> None:
     """Raise ModelError unless one of the names is a whole file of the folder."""
+    try:
+        _look_at_one(model, folder, names)
+    except OSError as error:
+        name = error.filename or folder
+        raise ModelError(f"'{name}' cannot be read ({error.strerror})") from error
+
+
+def _look_at_one(model: str, folder: Path, names: str) -> None:
     present = [folder / name for name in names.split("|") if (folder / name).is_file()]
     for path in present:
         marks = [path.with_name(path.name + mark) for mark in _UNFINISHED]
@@ -90,4 +116,5 @@ def snapshot(path: str, name: str) -> Path:
 
 def listed(files: Sequence[str]) -> str:
     """File names as a sentence has them."""
-    return " and ".join(names.replace("|", " or ") for names in files)
+    *others, last = (names.replace("|", " or ") for names in files)
+    return " and ".join(filter(None, [", ".join(others), last]))
