@@ -10,13 +10,14 @@
 """
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from datasetkit.catalog import STAGES, name_of, stage_class
-from datasetkit.errors import UsageError, did_you_mean
+from datasetkit.errors import ModelError, UsageError, did_you_mean
 from datasetkit.plain_yaml import read_yaml
 from datasetkit.stage import Stage
 
@@ -37,23 +38,33 @@ _WORDS = {
 class Pipeline:
     """Stages in their order, and the dataset folder they work on ("" leaves it to the caller).
 
-    ``alone`` marks the one stage of a sub-command, which always looks again.
+    ``alone`` marks the one stage of a sub-command, which always looks again. ``file`` is where
+    the stages were read.
     """
 
     stages: tuple[Stage, ...]
     dataset: str = ""
     alone: bool = False
+    file: str = field(default="", compare=False)
 
     def check(self) -> None:
         """Raise now what would otherwise fail an hour into a run."""
         for stage in self.stages:
-            stage.check()
+            try:
+                stage.check()
+            except (UsageError, ModelError) as error:
+                if not self.file:
+                    raise
+                where = f"{self.file}: stage '{name_of(stage)}'"
+                raise type(error)(f"{where}: {error}") from error
 
 
 def build(name: str, options: Mapping[str, Any]) -> Stage:
     """Make a stage from plain values, or refuse by the stage's and the option's name.
 
-    A text for an option that takes several is split at its commas, as on the command line.
+    A text for an option that takes several is split at its commas, as on the command line; for
+    one that takes text a number will do, a list stands for its items side by side, and numbers by
+    name for ``name=number``.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -61,13 +72,11 @@ def build(name: str, options: Mapping[str, Any]) -> Stage:
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in options:
         if key not in fields:
-            raise UsageError(
-                f"stage '{name}' has no option '{key}'; {did_you_mean(str(key), fields)}"
-            )
-    values = {
-        key: _split(value) if "tuple" in str(fields[key].type) else value
-        for key, value in options.items()
-    }
+            near = did_you_mean(str(key), fields)
+            if isinstance(key, int):  # {threshold: 0,5} is a threshold of 0, and 5
+                near = "a number has a point where it is broken (0.5)"
+            raise UsageError(f"stage '{name}' has no option '{key}'; {near}")
+    values = {key: _given(value, fields[key]) for key, value in options.items()}
     try:
         stage: Stage = TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
@@ -92,7 +101,7 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read the pipeline {path}: {error}") from error
     try:
-        return parse(text, overrides)
+        return dataclasses.replace(parse(text, overrides), file=str(path))
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
 
@@ -145,8 +154,28 @@ def _override(calls: list[tuple[str, dict[str, Any]]], override: str) -> None:
         options[key] = value
 
 
-def _split(value: Any) -> Any:
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+def _given(value: Any, option: "dataclasses.Field[Any]") -> Any:
+    """A value as its option takes it, where YAML has other words for the same."""
+    kind = str(option.type)
+    if "tuple" in kind:
+        value = [value] if _is_number(value) else value
+        if isinstance(value, list) and "str" in kind:
+            return [str(item) if _is_number(item) else item for item in value]
+        return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+    if "str" not in kind:
+        return value
+    if _is_number(value):
+        return str(value)
+    query = option.metadata.get("argument")
+    if isinstance(value, list) and all(isinstance(i, str) or _is_number(i) for i in value):
+        return (" " if query else ",").join(map(str, value))
+    if isinstance(value, dict) and not query and all(map(_is_number, value.values())):
+        return ",".join(f"{key}={number}" for key, number in value.items())
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def _first_fault(fault: Mapping[str, Any]) -> str:
@@ -156,4 +185,8 @@ def _first_fault(fault: Mapping[str, Any]) -> str:
     said = next((text for kind, text in _WORDS.items() if fault["type"].startswith(kind)), "")
     limits = fault.get("ctx", {})
     said = said.format(**limits) if said else f"{fault['msg'][0].lower()}{fault['msg'][1:]}"
-    return f"{where}: {said}, not {fault['input']!r}"
+    given = fault["input"]
+    broken = fault["type"].startswith("float") and isinstance(given, str)
+    comma = broken and re.fullmatch(r"-?\d*,\d+", given.strip())
+    hint = f"; write {given.strip().replace(',', '.')}" if comma else ""
+    return f"{where}: {said}, not {given!r}{hint}"

@@ -6,7 +6,7 @@ import pytest
 
 from datasetkit.cleaners.clean import Clean
 from datasetkit.cleaners.crop import Crop
-from datasetkit.errors import UsageError
+from datasetkit.errors import DatasetkitError, UsageError
 from datasetkit.grabbers.folder import Folder
 from datasetkit.pipeline import build, call_of, load, parse
 from datasetkit.plain_yaml import read_yaml
@@ -111,3 +111,55 @@ def test_a_stage_is_written_as_it_is_read() -> None:
     call = call_of(stage)
     assert call == {"clean": {"drop": ("a", "b"), "junk": False}}
     assert build("clean", call["clean"]) == stage
+
+
+@pytest.mark.parametrize(
+    ("option", "became"),
+    [
+        ("limit: 4", {"limit": "4"}),
+        ("thresholds: .4", {"thresholds": "0.4"}),
+        ("model: [wd-vit-v3, own/tagger]", {"model": "wd-vit-v3,own/tagger"}),
+        ("thresholds: {general: .4, artist: .6}", {"thresholds": "general=0.4,artist=0.6"}),
+        ("limit: {general: 3}", {"limit": "general=3"}),
+        ("drop: [2023, 1.5]", {"drop": ("2023", "1.5")}),
+        ("drop: 2023", {"drop": ("2023",)}),
+    ],
+)
+def test_yaml_may_say_what_the_command_line_says(option: str, became: dict[str, object]) -> None:
+    (stage,) = parse(f"stages: [tag: {{{option}}}]").stages
+    assert {key: getattr(stage, key) for key in became} == became
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("model: true", "model: must be text, not True"),
+        ("model: [[a]]", "model: must be text, not [['a']]"),
+        ("thresholds: {general: high}", "thresholds: must be text, not {'general': 'high'}"),
+        ("threshold: 0,5", "has no option '5'; a number has a point where it is broken (0.5)"),
+        ("threshold: '0,5'", "threshold: must be a number, not '0,5'; write 0.5"),
+    ],
+)
+def test_what_yaml_cannot_mean_is_named(option: str, said: str) -> None:
+    with pytest.raises(UsageError) as refusal:
+        parse(f"stages: [tag: {{{option}}}]")
+    assert said in str(refusal.value)
+
+
+def test_a_query_that_is_a_list_has_its_words_side_by_side() -> None:
+    (stage,) = parse("stages: [grab: {query: [solo, 'rating:g', 2023]}]").stages
+    assert getattr(stage, "query") == "solo rating:g 2023"  # noqa: B009
+    with pytest.raises(UsageError, match="query: must be text"):
+        parse("stages: [grab: {query: {score: 5}}]")
+
+
+def test_what_a_stage_itself_refuses_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    for option, said in (
+        ("merge: unoin", "did you mean 'union'"),
+        ("model: wd-vit-v4", "wd-vit-v3"),
+    ):
+        path.write_text(f"stages: [tag: {{{option}}}]")
+        with pytest.raises(DatasetkitError, match="stage 'tag': ") as refusal:
+            load(path).check()
+        assert str(refusal.value).startswith(f"{path}: ") and said in str(refusal.value)
