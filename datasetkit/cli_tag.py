@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from datasetkit.screen import Screen
     from datasetkit.taggers.compare import Compared
     from datasetkit.taggers.tag import Tagging
+    from datasetkit.taggers.truth import Truth
 
 LEAST = 5
 _SHORT = {"fast", "best"}  # options that name a model
@@ -26,18 +28,18 @@ def instead(
     *,
     explain: Annotated[
         Path | None,
-        typer.Option(metavar="PICTURE", help="only show what the model sees on one picture, and "
-                     "why that is a tag or not"),
+        typer.Option(metavar="PICTURE", help="only show what the model sees on one picture, a "
+                     "file or one of the dataset by its name, and why that is a tag or not"),
     ] = None,
     compare: Annotated[
         bool,
         typer.Option("--compare", help="only measure the model by the booru's own tags in the "
-                     "dataset"),
+                     "dataset, or by captions; several models also by their vote"),
     ] = False,
     least: Annotated[
         int | None,
-        typer.Option(help="with --compare: count tags that stand on so many pictures "
-                     f"[default: {LEAST}]"),
+        typer.Option(help="with --compare: the mean of F1 is over tags that stand on so many "
+                     f"pictures [default: {LEAST}]"),
     ] = None,
 ) -> bool:  # fmt: skip
     """Do what one of the options asks for; say whether it went well for all pictures."""
@@ -48,26 +50,80 @@ def instead(
     if explain and compare:
         raise UsageError("one at a time: --explain or --compare")
     if explain:
-        _explain(stage, explain, screen, as_json=as_json)
+        _explain(stage, explain, dataset, screen, as_json=as_json)
         return True
     return _compare(stage, dataset, screen, least or LEAST, as_json=as_json, write=not dry_run)
 
 
-def _explain(stage: "Tagging", path: Path, screen: "Screen", *, as_json: bool) -> None:
+def _explain(
+    stage: "Tagging", path: Path, folder: Path, screen: "Screen", *, as_json: bool
+) -> None:
     from datasetkit.compare_shown import explained_facts, show_explained
-    from datasetkit.pixels import Picture, read_header
 
-    if not path.exists():
-        raise UsageError(f"explain: there is no picture {path}")
-    picture = Picture(path, read_header(path)[1])
-    stage.check()
-    told = stage.explain(picture)
+    try:
+        record = _meant(path, folder)
+        stage.check()
+        told = stage.explain(record)
+    except PictureError as error:
+        raise PictureError(f"{path}: {error}") from error
+    concerned = stage.concerns(record)
     screen.close()
-    for model, lines in told.items():
+    for model, lines in told.lines.items():
         if as_json:
-            _write_line(explained_facts(path, model, lines))
+            _write_line(explained_facts(record.picture.path, model, lines, told.aside, concerned))
         else:
-            show_explained(model, lines)
+            show_explained(model, lines, rater=model not in stage.names)
+    if as_json:
+        return
+    if told.aside:
+        names = ", ".join(tag.name for tag in told.aside)
+        sys.stdout.write(f"set aside by --merge {stage.merge}: {names}\n")
+    if not concerned:
+        sys.stdout.write("--where does not mean this picture: dsk tag would leave it as it is\n")
+
+
+def _meant(path: Path, folder: Path) -> "Record":
+    """The picture of a path, or of a key or file name in the dataset; with its tags if it is there.
+
+    Raises UsageError where there is none.
+    """
+    from datasetkit.dataset import Dataset
+    from datasetkit.dataset.places import MEMORY
+    from datasetkit.pixels import Picture, read_header
+    from datasetkit.record import Record
+
+    there, where, keys = path.exists(), "", list[str]()
+    if path.is_dir():
+        raise UsageError(f"explain: {path} is a folder; name one picture")
+    inside = path.resolve().parent == folder.resolve() if there else path.name == str(path)
+    if inside and (folder / MEMORY).is_dir():
+        with Dataset(folder) as dataset:
+            for record in filter(None, map(dataset.record, (path.name, path.stem))):
+                if path.name in {record.key, record.picture.path.name}:
+                    return _as_edited(dataset, record)
+            where, keys = f", here or in {folder}", dataset.journal.kept.in_order()
+    if not there:
+        near = get_close_matches(path.name, keys, n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise UsageError(f"explain: there is no picture {path}{where}{hint}")
+    return Record(path.stem, Picture(path, read_header(path)[1]))
+
+
+def _as_edited(dataset: "Dataset", record: "Record") -> "Record":
+    """The record with what a person wrote into its caption since a run last took edits in."""
+    from datasetkit.dataset import captions
+    from datasetkit.dataset.rows import from_line
+
+    try:
+        text = captions.read_caption(captions.caption_path(record.picture.path))
+    except DatasetkitError:  # the next run that writes says what is wrong with it
+        return record
+    if text is None or captions.says_the_same(text, record):
+        return record
+    before = (from_line(line, dataset.path) for line in dataset.journal.before(record.key))
+    if any(captions.says_the_same(text, old) for old in before):  # a run is, or was, at work
+        return record
+    return captions.with_hand_edits(record, text)
 
 
 def _compare(
@@ -87,9 +143,9 @@ def _compare(
     said = stage.changed_options()
     for text, one in found.items():
         model = {"model": text} if "model" in said else {n: said[n] for n in said.keys() & _SHORT}
-        advice = advice_of(one, model, folder)
+        advice = advice_of(one, model, folder) if text else ""  # a vote has no threshold
         try:
-            files = written(one, folder) if write else ()
+            files = written(one, folder) if write and text and one.often else ()
         except OSError as error:
             raise cannot_write(folder, error) from error
         if as_json:
@@ -105,16 +161,20 @@ def _measured(
     """What was found of each model, as the command line names it; and the pictures that failed."""
     from datasetkit.engines.events import Advanced, Began
     from datasetkit.engines.results import in_order
-    from datasetkit.taggers.compare import Comparison, truth_of
+    from datasetkit.taggers.compare import Comparison
+    from datasetkit.taggers.truth import truth_of
 
-    records, names, looked, failed = dataset.records, stage.names, 0, dict[str, str]()
+    records, names, looked, prose = dataset.records, stage.names, 0, 0
+    failed = dict[str, str]()
     texts = dict.fromkeys(text.strip() for text in stage.model.split(",") if text.strip())
-    comparisons = {t: Comparison(part) for t, part in zip(texts, stage.parts, strict=True)}
+    comparisons = {t: Comparison([part]) for t, part in zip(texts, stage.parts, strict=True)}
+    if len(comparisons) > 1:
+        comparisons[""] = Comparison(stage.parts, stage.vote)
 
-    def work(record: "Record") -> "tuple[frozenset[str], Mapping[str, Any] | str]":
+    def work(record: "Record") -> "tuple[Truth, Mapping[str, Mapping[str, Any]] | str]":
         truth = truth_of(record, names)
         try:
-            return truth, stage.answers(record) if truth else {}
+            return truth, stage.answers(record) if truth.names else {}
         except PictureError as error:
             return truth, str(error)
         except DatasetkitError:
@@ -126,22 +186,27 @@ def _measured(
 
     screen.show(Began("compare", len(records)))
     counted = 0
+    edited = (_as_edited(dataset, record) for record in records)
     for done, (record, (truth, answers)) in enumerate(
-        in_order(work, records, os.cpu_count() or 1), 1
+        in_order(work, edited, os.cpu_count() or 1), 1
     ):
         if isinstance(answers, str):
             failed[record.picture.path.name] = answers
-        elif truth:
+        elif truth.names:
             counted += 1
             known = record.facts.get("tag", {})
             looked += any(fact is not known.get(name) for name, fact in answers.items())
             for one in comparisons.values():
-                one.add(record.key, truth, answers[one.part.name])
+                one.add(record.key, truth, answers)
+        else:
+            prose += truth.prose
         screen.show(Advanced("compare", done, len(records), record.key))
+    if prose:
+        screen.say(f"left out, captions in prose: {prose} of {len(records)}")
     if not counted:
         screen.say(_nothing(len(records), len(failed), dataset.path))
         return {}, failed
-    bare = len(records) - counted - len(failed)
+    bare = len(records) - counted - prose - len(failed)
     if bare:
         screen.say(f"left out, without tags of a site or a person: {bare} of {len(records)}")
     if looked:

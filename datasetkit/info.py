@@ -67,6 +67,12 @@ def facts_of(dataset: Dataset, filter_: str = "") -> dict[str, Any]:
         if fact := record.facts.get("caption"):
             who = f"not kept ({fact['refused']})" if "refused" in fact else f"by {fact['model']}"
             described[who] = described.get(who, 0) + 1
+    rated: dict[str, dict[str, int]] = {}
+    for record in records:
+        for model, fact in record.facts.get("tag", {}).items():
+            if rating := fact.get("rating"):
+                counts = rated.setdefault(model, {})
+                counts[rating] = counts.get(rating, 0) + 1
     size: dict[str, Any] = {}
     if len(pictures):
         size = {
@@ -82,6 +88,10 @@ def facts_of(dataset: Dataset, filter_: str = "") -> dict[str, Any]:
         "sizes": size,
         "sites": {str(k) or "folder": int(v) for k, v in pictures["site"].value_counts().items()},
         "ratings": {str(k) or "?": int(v) for k, v in pictures["rating"].value_counts().items()},
+        "model_ratings": {
+            model: dict(sorted(counts.items(), key=lambda item: -item[1]))
+            for model, counts in rated.items()
+        },
         "described": described,
         "tags_by_who": {str(k): int(v) for k, v in tags["by"].value_counts().items()},
         "tags": kinds,
@@ -116,6 +126,7 @@ def show(facts: dict[str, Any], *, as_json: bool) -> None:
     for title, counts in (
         ("from", facts["sites"]),
         ("ratings", facts["ratings"]),
+        *((f"ratings by {model}", counts) for model, counts in facts["model_ratings"].items()),
         ("described", facts["described"]),
     ):
         if counts:

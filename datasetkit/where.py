@@ -8,7 +8,8 @@
 
 A word is a tag, with * for any letters; words beside each other all hold. ``kind:name`` is a tag
 of a kind (``character:hatsune*``), ``by:hand`` one that somebody said. Numbers and days are
-written as in a query. What a picture does not tell (no score, no date) fulfils no condition.
+written as in a query. ``rating:`` is the site's, ``model_rating:g`` what a tagger says. What a
+picture does not tell (no score, no date) fulfils no condition.
 """
 
 import re
@@ -37,7 +38,7 @@ _NUMBERS: dict[str, Callable[[Record], float | None]] = {
 }
 KINDS = ("general", "artist", "copyright", "character", "meta", "species", "lore", "trigger")
 _RATINGS = {"general": "g", "safe": "g", "sensitive": "s", "questionable": "q", "explicit": "e"}
-_KEYS = (*_NUMBERS, *KINDS, "rating", "site", "id", "key", "filetype", "date", "by")
+_KEYS = (*_NUMBERS, *KINDS, "rating", "model_rating", "site", "id", "key", "filetype", "date", "by")
 
 _TOKEN = re.compile(r"\s*(?:([()])|(-(?=\S)))")
 _WORDS = {"and", "or", "not"}
@@ -180,10 +181,27 @@ def _number(number: Callable[[Record], float | None], bound: Bound) -> Test:
 
 
 def _rating(value: str) -> Test:
+    wanted = _ratings("rating", value)
+    return lambda record: (record.origin.rating or "?") in wanted
+
+
+def _model_rating(value: str) -> Test:
+    wanted = _ratings("model_rating", value)
+
+    def test(record: Record) -> bool:
+        said = [fact.get("rating") for fact in record.facts.get("tag", {}).values()]
+        letters = {_RATINGS.get(rating, rating[:1]) for rating in said if rating}
+        return bool(wanted & (letters or {"?"}))
+
+    return test
+
+
+def _ratings(key: str, value: str) -> set[str]:
+    """The letters of the ratings that a condition names."""
     wanted = {_RATINGS.get(part, part) for part in value.lower().split(",")}
     if strange := sorted(wanted - {"g", "s", "q", "e", "?"}):
-        raise UsageError(f"rating:{strange[0]} is none; there are g, s, q, e, and ? for unknown")
-    return lambda record: (record.origin.rating or "?") in wanted
+        raise UsageError(f"{key}:{strange[0]} is none; there are g, s, q, e, and ? for unknown")
+    return wanted
 
 
 def _day(value: str) -> Test:
@@ -209,6 +227,7 @@ def _post(value: str) -> Test:
 
 _TEXTS: dict[str, Callable[[str], Test]] = {
     "rating": _rating,
+    "model_rating": _model_rating,
     "date": _day,
     "site": _site,
     "id": _post,

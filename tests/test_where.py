@@ -72,6 +72,16 @@ def test_what_a_picture_does_not_tell_fulfils_nothing() -> None:
     assert where("filetype:jpg")(BARE)
 
 
+def test_the_rating_of_models_is_asked_for_apart_from_the_sites() -> None:
+    told = {"wd": {"rating": "sensitive"}, "deep": {"rating": "safe"}, "mute": {"rating": ""}}
+    rated = BARE.with_facts("tag", told)
+    for text in ("model_rating:s", "model_rating:sensitive", "model_rating:g", "model_rating:safe",
+                 "model_rating:e,s", "rating:?", "-model_rating:?", "-model_rating:q"):  # fmt: skip
+        assert where(text)(rated), text
+    assert where("model_rating:?")(BARE) and where("model_rating:?")(PICTURE)
+    assert where("rating:g -model_rating:g")(PICTURE)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
@@ -84,6 +94,7 @@ def test_what_a_picture_does_not_tell_fulfils_nothing() -> None:
         ("scor:>5", "did you mean 'score'?"),
         ("score:many", "no number"),
         ("rating:x", "there are g, s, q, e"),
+        ("model_rating:x", "model_rating:x is none; there are g, s, q, e"),
         ("date:soon", "no span of days"),
         ("(" * 80 + "a" + ")" * 80, "more than 50"),
     ],

@@ -87,7 +87,9 @@ class Feeder:
         first = self._prepare.io_binding()
         first.bind_cpu_input("pixels", np.ascontiguousarray(pictures))
         first.bind_output("numbers", self._device)
+        first.synchronize_inputs()  # bound bytes are only under way to the card
         self._prepare.run_with_iobinding(first)
+        first.synchronize_outputs()  # the model's session goes its own way there
         second = self._session.io_binding()
         second.bind_ortvalue_input(self._given, first.get_outputs()[0])
         for name in outputs:

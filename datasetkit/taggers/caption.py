@@ -12,6 +12,7 @@ from datasetkit.errors import UsageError
 from datasetkit.record import Record, strictest
 from datasetkit.stage import Map, opt
 from datasetkit.taggers import describer
+from datasetkit.taggers.models import DESCRIBER
 
 _FINDING = threading.Lock()  # one thread fetches, the others find
 
@@ -33,7 +34,7 @@ class Caption(Map):
     them.
     """
 
-    model: str = opt("HuggingFaceTB/SmolVLM-500M-Instruct", "a folder, or a repository's name")
+    model: str = opt(DESCRIBER, "a folder, or a repository's name")
     prompt: str = opt("", "what to ask; nothing: for a description of one or two sentences")
     max_tokens: int = opt(120, "how long an answer may be, in tokens", ge=1, le=1024)
 

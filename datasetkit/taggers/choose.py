@@ -58,13 +58,17 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """A line of the table that says why a tag was taken or not; ``why`` is "" for one taken."""
+    """A line of the table that says why a tag was taken or not; ``why`` is "" for one taken.
+
+    ``others`` say the tag too on the picture: sites, other models, a person.
+    """
 
     name: str
     kind: str
     probability: float
     threshold: float
     why: str = ""
+    others: tuple[str, ...] = ()
 
     @property
     def taken(self) -> bool:
@@ -213,7 +217,8 @@ def _dropped(name: str, patterns: tuple[str, ...]) -> bool:
 
 def _widest_gap(probabilities: Iterable[float], floor: float) -> float:
     """The middle of the widest gap between probabilities that follow each other (MCut)."""
-    ordered = sorted({*probabilities, KEPT}, reverse=True)
+    # Below KEPT there are some or none, as an earlier threshold had it.
+    ordered = sorted({KEPT, *(one for one in probabilities if one > KEPT)}, reverse=True)
     gaps = [(high - low, (high + low) / 2) for high, low in pairwise(ordered)]
     middle = max(gaps, key=lambda gap: gap[0])[1] if gaps else 1.0
     return max(middle, floor)
@@ -226,8 +231,8 @@ def voted(
 ) -> list[Tag]:
     """The tags on which enough models agree, each by its own thresholds.
 
-    ``votes`` of those that know a tag must say it, or all that know it where they are fewer; 0
-    asks for more than half of them. A tag's score is the mean of those who say it.
+    ``votes`` models must say a tag, however many know it; 0 asks for more than half of those that
+    know it. A tag's score is the mean of those who say it.
     """
     said: dict[str, list[tuple[str, Explained]]] = {}
     for model, lines in answers.items():
@@ -236,9 +241,10 @@ def voted(
     tags = []
     for name, votes_for in said.items():
         able = max(sum(name in names for names in knows.values()), len(votes_for))
-        needed = min(votes, able) if votes else able // 2 + 1
-        if len(votes_for) >= needed:
+        if len(votes_for) >= (votes or able // 2 + 1):
             score = round(sum(line.probability for _, line in votes_for) / len(votes_for), 4)
             by = tuple(model for model, _ in votes_for)
-            tags.append(Tag(name, votes_for[0][1].kind, by, score))
+            # Some models call everything general.
+            kinds = [line.kind for _, line in votes_for if line.kind != "general"]
+            tags.append(Tag(name, kinds[0] if kinds else "general", by, score))
     return sorted(tags, key=lambda tag: (_PLACES[tag.kind], -tag.score, tag.name))

@@ -2,14 +2,14 @@
 
 from array import array
 from bisect import insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from datasetkit.record import HAND, Record
-from datasetkit.taggers.choose import KEPT
+from datasetkit.taggers.choose import KEPT, voted
+from datasetkit.taggers.parts import Part
 from datasetkit.taggers.spec import KINDS, RATING
-from datasetkit.taggers.tag import Part
+from datasetkit.taggers.truth import Truth
 from datasetkit.tags import matches
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 EXAMPLES = 3  # pictures named for what one side misses
 _UNIT = 10_000  # probabilities have 4 decimals
 _STEP = 100  # a person sets a threshold to 2
+# What every booru tells of a picture, as far as it goes; other kinds only some of them have.
+_TOLD = frozenset({"general", "character", "copyright", "artist"})
 
 
 @dataclass(frozen=True)
@@ -54,16 +56,17 @@ class Agreement:
 class OfTag:
     """A tag: how far both sides agree at its present threshold, and where they would most.
 
-    ``threshold`` is None where it goes by the widest gap. ``missed`` and ``extra`` are keys of
-    pictures on which the booru alone or the model alone has it, the most striking first.
-    ``counted`` says whether it stands often enough to be part of the totals.
+    ``threshold`` is None where it goes by the widest gap, ``best`` where nothing stands; both are
+    for a vote. ``missed`` and ``extra`` are keys of pictures on which the booru alone or the model
+    alone has it, the most striking first. ``counted`` says whether it stands often enough to be
+    part of the mean of F1.
     """
 
     name: str
     kind: str
     threshold: float | None
     at: Agreement
-    best: float
+    best: float | None
     at_best: Agreement
     missed: tuple[str, ...]
     extra: tuple[str, ...]
@@ -72,122 +75,146 @@ class OfTag:
 
 @dataclass(frozen=True)
 class OfKind:
-    """All counted tags of a kind ("" for all kinds): micro totals, the mean of their F1 (macro).
+    """All tags of a kind ("" for all kinds): micro totals, and the mean of F1 (macro).
 
-    ``threshold`` is None where it differs from tag to tag. ``best`` is one for the whole kind.
-    ``curve`` holds (threshold, counts), by falling threshold.
+    The totals are over all that stands or is said; the mean is over the tags that stand ``often``
+    enough. ``threshold`` is None where it differs from tag to tag. ``best`` is one for the whole
+    kind, None where nothing stands. ``curve`` holds (threshold, counts), by falling threshold.
     """
 
     kind: str
     tags: int
+    often: int
     threshold: float | None
     at: Agreement
     macro: float
-    best: float
+    best: float | None
     at_best: Agreement
     curve: tuple[tuple[float, Agreement], ...]
 
 
 @dataclass(frozen=True)
 class Compared:
-    """A model beside the booru: what was looked at, tag by tag (those at all seen), and by kind."""
+    """A model, or a vote, beside those who tagged before: tag by tag (those at all seen), by kind.
+
+    ``side`` says who those are: booru, captions or both. ``unknown`` are tags of theirs that the
+    model does not know, ``untold`` kinds of which they never speak: what the model says of these
+    is not counted. ``said_of_none`` is how often it says a tag that stands on no picture.
+    """
 
     model: str
     pictures: int
     least: int
     kinds: tuple[OfKind, ...]
     tags: tuple[OfTag, ...]
-    unknown: int  # tags of the booru that the model does not know
+    unknown: int
+    side: str
+    untold: tuple[str, ...]
+    said_of_none: int
 
-
-def truth_of(record: Record, machines: Iterable[str] = ()) -> frozenset[str]:
-    """The names that sites and people gave a picture; none where nobody but machines tagged it.
-
-    What a site listed counts though a stage or a person took it from the caption since: it is what
-    the picture shows that is asked here. A person's additions to machines' tags are no full list,
-    so they count only beside a site's or a folder's, or alone.
-    """
-    facts: Mapping[str, Any] = record.facts.get("tag", {})
-    machines = {*facts, *machines}
-    names, full, machine_made = set[str](), False, False
-    for origin in (record.origin, *record.also):
-        names.update(origin.tags.split())
-        full = full or bool(origin.tags)
-    aside = [(name, kind, by) for fact in facts.values() for name, kind, by, _ in
-             fact.get("aside", ())]  # fmt: skip
-    for name, kind, by in [*((tag.name, tag.kind, tag.by) for tag in record.tags), *aside]:
-        told = set(by) - machines
-        machine_made = machine_made or not told
-        if told and kind != "trigger":
-            names.add(name)
-            full = full or told != {HAND}
-    return frozenset(names) if full or not machine_made else frozenset()
+    @property
+    def often(self) -> int:
+        """How many tags stand on enough pictures."""
+        return self.kinds[0].often if self.kinds else 0
 
 
 class Comparison:
-    """Counts up, picture by picture, how a model's tags and the booru's agree.
+    """Counts up, picture by picture, how tags of a model or of a vote agree with those that stand.
 
     A picture costs two bytes for each probability that is kept of it. Of tags that the stage is
     told to drop nothing is counted.
     """
 
-    def __init__(self, part: Part) -> None:
-        self.part = part
+    def __init__(self, parts: Sequence[Part], vote: int = 0) -> None:
+        self.parts = tuple(parts)
         self.pictures = 0
-        dropped = part.rule.drop
-        self._kinds = {
-            label.name: label.kind
-            for label in part.vocabulary.labels
-            if label.kind != RATING and not any(matches(label.name, one) for one in dropped)
-        }
+        self._vote = vote
+        self._known = frozenset().union(*(part.vocabulary.names for part in parts))
+        self._kinds: dict[str, str] = {}
+        for part in parts:
+            for label in part.vocabulary.labels:
+                if label.kind != RATING and self._kinds.get(label.name, "general") == "general":
+                    self._kinds[label.name] = label.kind
+        for pattern in self.parts[0].rule.drop:
+            for name in [name for name in self._kinds if matches(name, pattern)]:
+                del self._kinds[name]
         self._tags: dict[str, _Heard] = {}
         self._unknown: set[str] = set()
+        self._sides: set[str] = set()
         self._above = KEPT
 
-    def add(self, key: str, truth: frozenset[str], fact: Mapping[str, Any]) -> None:
-        """Take in one picture: its key, what stands, and what the model saw."""
+    @property
+    def name(self) -> str:
+        """The model's, or what the vote is."""
+        names = [part.name for part in self.parts]
+        how = f"{self._vote} of them" if self._vote else "more than half"
+        return names[0] if len(names) == 1 else f"the vote of {', '.join(names)} ({how})"
+
+    def add(self, key: str, truth: Truth, facts: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take in one picture: its key, what stands, and what each model saw."""
         self.pictures += 1
-        self._above = max(self._above, fact["above"])
-        said = {line.name for line in self.part.chosen(fact)}
-        seen = {name: p for names in fact["seen"].values() for name, p in names.items()}
-        self._unknown |= truth - self._kinds.keys() - self.part.vocabulary.names
-        for name in seen.keys() | said | truth:
+        self._sides |= truth.sides
+        chosen = {part.name: part.chosen(facts[part.name]) for part in self.parts}
+        seen: dict[str, float] = {}
+        if len(self.parts) == 1:
+            (fact,) = (facts[part.name] for part in self.parts)
+            self._above = max(self._above, fact["above"])
+            seen = {name: p for names in fact["seen"].values() for name, p in names.items()}
+            said = {line.name for lines in chosen.values() for line in lines}
+        else:
+            knows = {part.name: part.vocabulary.names for part in self.parts}
+            said = {tag.name for tag in voted(chosen, knows, self._vote)}
+        self._unknown |= truth.names - self._known
+        for name in (seen.keys() | said | truth.names) - truth.unasked:
             if name in self._kinds:
                 heard = self._tags.setdefault(name, _Heard())
-                heard.add(key, seen.get(name), name in truth, name in said)
+                heard.add(key, seen.get(name), name in truth.names, name in said)
 
     def compared(self, least: int) -> Compared:
-        """What was found; ``least`` is how often a tag must stand to be part of the totals."""
+        """What was found; ``least`` is how often a tag must stand to be part of the mean of F1."""
         floor = round(self._above * _UNIT)
+        told = _TOLD | {self._kinds[name] for name, heard in self._tags.items() if heard.at.support}
         tags, totals = [], {kind: _Total(floor) for kind in ("", *KINDS)}
         for name, heard in self._tags.items():
-            if not heard.at.support and not heard.at.said:
-                continue
             kind = self._kinds[name]
-            found = heard.of_tag(name, kind, self._threshold(kind, name), least, floor)
-            tags.append(found)
-            if found.counted:
+            often = kind in told and heard.at.support >= max(least, 1)
+            if heard.at.support or heard.at.said:
+                tags.append(self._of_tag(name, kind, heard, often, floor))
+            if kind in told:  # also what would be said at a lower threshold alone
                 for one in ("", kind):
-                    totals[one].add(heard)
+                    totals[one].add(heard, often)
         places = {kind: place for place, kind in enumerate(KINDS)}
         tags.sort(key=lambda tag: (places[tag.kind], -tag.at.support, -tag.at.said, tag.name))
         kinds = tuple(
-            total.of_kind(kind, self._threshold_of_all(kind))
+            total.of_kind(kind, self._threshold_of_all(kind), curve=len(self.parts) == 1)
             for kind, total in totals.items()
             if total.tags
         )
-        name = self.part.name
-        return Compared(name, self.pictures, least, kinds, tuple(tags), len(self._unknown))
+        return Compared(
+            self.name, self.pictures, least, kinds, tuple(tags), len(self._unknown),
+            "both" if len(self._sides) > 1 else next(iter(self._sides), "booru"),
+            tuple(kind for kind in KINDS if kind in {tag.kind for tag in tags} - told),
+            sum(tag.at.said for tag in tags if tag.kind in told and not tag.at.support),
+        )  # fmt: skip
+
+    def _of_tag(self, name: str, kind: str, heard: "_Heard", often: bool, floor: int) -> OfTag:
+        best, at_best = heard.best(floor)
+        known = heard.at.support and len(self.parts) == 1
+        return OfTag(
+            name, kind, self._threshold(kind, name), heard.at, best if known else None, at_best,
+            *heard.examples, often,
+        )  # fmt: skip
 
     def _threshold_of_all(self, kind: str) -> float | None:
-        varies = kind in self.part.rule.own and self.part.vocabulary.own
+        part = self.parts[0]
+        varies = kind in part.rule.own and part.vocabulary.own
         return self._threshold(kind, "") if kind and not varies else None
 
     def _threshold(self, kind: str, name: str) -> float | None:
-        rule = self.part.rule
-        if kind in rule.gaps:
+        part = self.parts[0]
+        if len(self.parts) > 1 or kind in part.rule.gaps:
             return None
-        return rule.threshold(kind, name, (), self.part.vocabulary.own)
+        return part.rule.threshold(kind, name, (), part.vocabulary.own)
 
 
 class _Heard:
@@ -211,17 +238,12 @@ class _Heard:
             insort(aside, (sign * (probability or 0.0), key))
             del aside[EXAMPLES:]
 
-    def of_tag(
-        self, name: str, kind: str, threshold: float | None, least: int, floor: int
-    ) -> OfTag:
-        best, at_best = self._best(floor)
-        return OfTag(
-            name, kind, threshold, self.at, best, at_best,
-            tuple(key for _, key in self._missed), tuple(key for _, key in self._extra),
-            self.at.support >= max(least, 1),
-        )  # fmt: skip
+    @property
+    def examples(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Keys of pictures on which it is missed, and of those on which it is said alone."""
+        return tuple(key for _, key in self._missed), tuple(key for _, key in self._extra)
 
-    def _best(self, floor: int) -> tuple[float, Agreement]:
+    def best(self, floor: int) -> tuple[float, Agreement]:
         """The threshold of the highest F1: half-way to the next probability that is left out."""
         import numpy as np
 
@@ -245,12 +267,13 @@ class _Total:
 
     floor: int
     tags: int = 0
+    often: int = 0
     at: Agreement = field(default_factory=Agreement)
     f1: float = 0.0
     said: "NDArray[np.int64] | None" = None
     right: "NDArray[np.int64] | None" = None
 
-    def add(self, heard: _Heard) -> None:
+    def add(self, heard: _Heard, often: bool) -> None:
         import numpy as np
 
         if self.said is None or self.right is None:
@@ -258,22 +281,28 @@ class _Total:
         pairs = np.frombuffer(heard.pairs, np.uint16)
         np.add.at(self.said, pairs // 2, 1)
         np.add.at(self.right, pairs[pairs & 1 == 1] // 2, 1)
-        self.tags += 1
+        self.tags += bool(heard.at.support or heard.at.said)
         self.at += heard.at
-        self.f1 += heard.at.f1
+        if often:
+            self.often += 1
+            self.f1 += heard.at.f1
 
-    def of_kind(self, kind: str, threshold: float | None) -> OfKind:
+    def of_kind(self, kind: str, threshold: float | None, *, curve: bool) -> OfKind:
+        macro = self.f1 / self.often if self.often else 0.0
+        found = self._curve() if curve else ()
+        best: tuple[float | None, Agreement] = (None, Agreement(self.at.support))
+        if found and self.at.support:
+            best = max(found, key=lambda point: point[1].f1)
+        return OfKind(kind, self.tags, self.often, threshold, self.at, macro, *best, found)
+
+    def _curve(self) -> tuple[tuple[float, Agreement], ...]:
         import numpy as np
 
         assert self.said is not None and self.right is not None
         levels = np.arange(_UNIT, self.floor - 1, -_STEP)
         said = np.cumsum(self.said[::-1])[::-1][levels]
         right = np.cumsum(self.right[::-1])[::-1][levels]
-        curve = tuple(
+        return tuple(
             (int(level) / _UNIT, Agreement(self.at.support, int(many), int(good)))
             for level, many, good in zip(levels, said, right, strict=True)
-        )
-        best, at_best = max(curve, key=lambda point: point[1].f1)
-        return OfKind(
-            kind, self.tags, threshold, self.at, self.f1 / self.tags, best, at_best, curve
         )

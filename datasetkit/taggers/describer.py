@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasetkit import hub
-from datasetkit.errors import ModelError
+from datasetkit.errors import ModelError, PictureError, UsageError
 from datasetkit.pixels import flattened
+from datasetkit.taggers.models import DESCRIBER, MODELS, known_repository
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,6 +31,11 @@ MAX_TEXT = 4000  # characters
 _INDEX = "model.safetensors.index.json"
 _WEIGHTS = re.compile(r"model(-\d+-of-\d+)?\.safetensors")
 _WORDS = frozenset({".json", ".jinja", ".model", ".txt"})  # of configurations and tokenizers
+_BESIDE = (
+    "preprocessor_config.json|processor_config.json",
+    "tokenizer.json|tokenizer.model|vocab.json|vocab.txt",
+)
+_NEEDED = ("config.json", "model.safetensors", "tokenizer.json", _BESIDE[0])
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _HARMLESS = re.compile(r"(position_ids|inv_freq)$")  # worked out, not learnt
 _LARGE = 4_000_000_000  # bytes of weights; above it a processor holds them as bf16 too
@@ -39,8 +45,16 @@ _LOADING = threading.Lock()
 def local(model: str) -> Path | None:
     """Find a model on this machine, whole; None for a repository that would have to be fetched.
 
-    Raises ModelError for a folder that lacks something, and for a name that can be neither.
+    Raises ModelError for a folder that lacks something, for a tagger, and for a name that can be
+    neither; UsageError for none.
     """
+    if not model.strip():
+        raise UsageError("model: a folder or a repository's name is needed")
+    if _is_tagger(model):
+        raise ModelError(
+            f"'{model}' is a tagger, which dsk tag takes; dsk caption needs a model that writes "
+            f"sentences, such as {DESCRIBER}"
+        )
     folder = hub.local(model, ("config.json",))
     if folder is None:
         return None
@@ -55,7 +69,7 @@ def local(model: str) -> Path | None:
 
 def files(model: str) -> list[str]:
     """Ask which files of a repository make the model; raises ModelError."""
-    names = [name for name in hub.names(model) if "/" not in name]
+    names = hub.names(model, _NEEDED)
     wanted = [n for n in names if _WEIGHTS.fullmatch(n) or Path(n).suffix in _WORDS]
     if "config.json" not in wanted or not any(map(_WEIGHTS.fullmatch, wanted)):
         raise ModelError(
@@ -63,6 +77,13 @@ def files(model: str) -> list[str]:
             "transformers can load, or only in a format that may run code"
         )
     return wanted
+
+
+def _is_tagger(model: str) -> bool:
+    folder = hub.folder_named(model)
+    if folder:
+        return not (folder / "config.json").is_file() and any(folder.glob("*.onnx"))
+    return model in MODELS or known_repository(model) is not None
 
 
 def _lost(folder: Path) -> list[str]:
@@ -77,12 +98,9 @@ def _lost(folder: Path) -> list[str]:
         lost += sorted(str(name) for name in shards if not (folder / str(name)).is_file())
     elif not (folder / "model.safetensors").is_file():
         lost.append("model.safetensors")
-    for names in (
-        ("preprocessor_config.json", "processor_config.json"),
-        ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt"),
-    ):
-        if not any((folder / name).is_file() for name in names):
-            lost.append(" or ".join(names))
+    for names in _BESIDE:
+        if not any((folder / name).is_file() for name in names.split("|")):
+            lost.append(hub.listed([names]))
     return lost
 
 
@@ -121,6 +139,7 @@ class Describer:
     def __init__(self, folder: Path) -> None:
         from transformers import AutoModelForImageTextToText, AutoProcessor
 
+        self.name = folder.name
         weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
         self.device, dtype = _device(weights)
         options = {"local_files_only": True, "trust_remote_code": False}
@@ -148,12 +167,25 @@ class Describer:
 
         ``prompt`` is the question to a model that talks; one that only continues a caption
         continues it. An empty one asks for a description. Raises ModelError where the model
-        does not take a picture and a text.
+        describes no picture at all, PictureError where it fails on this one alone.
         """
-        import torch
+        from PIL import Image
 
         seen = flattened(image, (255, 255, 255)) if image.mode == "RGBA" else image.copy()
         seen.thumbnail((LONGEST, LONGEST))
+        try:
+            return self._described(seen, prompt, max_tokens)
+        except Exception as error:  # of transformers, torch, or the model's own template
+            reason = " ".join(str(error).split())[:200]
+            try:
+                self._described(Image.new("RGB", (64, 64), "white"), prompt, 1)
+            except Exception:
+                raise ModelError(f"'{self.name}' fails on every picture ({reason})") from error
+            raise PictureError(f"the model fails on this picture ({reason})") from error
+
+    def _described(self, seen: "Image", prompt: str, max_tokens: int) -> str:
+        import torch
+
         with self._one_at_a_time, torch.inference_mode(), _quiet():
             given = self._given(seen, prompt)
             answer = self._model.generate(

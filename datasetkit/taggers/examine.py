@@ -55,7 +55,13 @@ def examine(model: Model) -> Examined:
     began = time.perf_counter()
     tagger = Tagger(model, folder)
     start = time.perf_counter() - began
-    lowest, highest, seconds = _tried(tagger)
+    try:
+        lowest, highest, seconds = _tried(tagger)
+    except ModelError:
+        raise
+    except Exception as error:  # onnxruntime has a class of its own for everything
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(f"'{tagger.path}' fails on a test picture ({reason})") from error
     return Examined(
         folder,
         parts,

@@ -68,11 +68,11 @@ def read_labels(path: Path, spec: Spec) -> tuple[Label, ...]:
             raise ModelError(f"'{path}' is larger than {MAX_BYTES:,} bytes; that is no label list")
         text = path.read_text(encoding="utf-8-sig")
         if spec.format == "json":
-            return _from_json(json.loads(text), path)
+            return _named(_from_json(json.loads(text), path), path)
         if spec.format == "lines":
-            return _flat(line for line in text.split("\n") if line.strip())
+            return _named(_flat(line for line in text.split("\n") if line.strip()), path)
         return _from_csv(text, path, spec)
-    except (OSError, UnicodeDecodeError, ValueError, RecursionError, csv.Error) as error:
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError, csv.Error) as error:
         raise ModelError(f"'{path}' cannot be read as a list of labels ({error})") from error
 
 
@@ -89,7 +89,15 @@ def labels_inside(tags: str, path: Path) -> tuple[Label, ...]:
         names = tags.splitlines() if "\n" in tags.strip() else tags.split()
     if not names or not all(isinstance(name, str) for name in names):
         raise ModelError(f"'{path}' carries no list of labels in its metadata")
-    return _flat(names)
+    return _named(_flat(names), path)
+
+
+def _named(labels: tuple[Label, ...], path: Path) -> tuple[Label, ...]:
+    """The labels; raises ModelError for one without a name, which would become an empty tag."""
+    for place, label in enumerate(labels):
+        if not label.name:
+            raise ModelError(f"'{path}': label {place} has no name")
+    return labels
 
 
 def _flat(names: Any) -> tuple[Label, ...]:
@@ -131,7 +139,10 @@ def _from_csv(text: str, path: Path, spec: Spec) -> tuple[Label, ...]:
         kind = _kind(row["category"] or "", kinds, where)
         threshold = _number(row.get(limit_column) or "", where) if limit_column else None
         series = _series(row.get("ips") or "", where)
-        labels.append(_label(row["name"] or "", kind, threshold, series))
+        label = _label(row["name"] or "", kind, threshold, series)
+        if not label.name:
+            raise ModelError(f"{where}: the tag has no name")
+        labels.append(label)
         counts.append(row.get("count") or "")
     if spec.in_order or len(labels) == _WD_V3:
         _check_order(path, labels, counts)
@@ -164,7 +175,10 @@ def _series(text: str, where: str) -> tuple[str, ...]:
     """The copyrights of a character: a JSON list in a cell."""
     if not text.strip():
         return ()
-    names = json.loads(text)
+    try:
+        names = json.loads(text)
+    except (ValueError, RecursionError):
+        names = None
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise ModelError(f"{where}: the series {text[:80]} are no list of names")
     return tuple(name for name in map(clean_name, names) if name)
@@ -229,7 +243,9 @@ def _in_places(entries: Mapping[str, tuple[Any, str]], path: Path) -> tuple[Labe
             raise ModelError(f"'{path}' lists {len(entries)} labels, but none at place {place}")
         tag, word = entries[str(place)]
         kind = _WORDS.get(str(word).strip().lower())
-        if kind is None or not isinstance(tag, str):
+        if not isinstance(tag, str):
+            raise ModelError(f"'{path}': label {place} has no name")
+        if kind is None:
             near = did_you_mean(str(word).lower(), _WORDS)
             raise ModelError(f"'{path}', label {place}: no kind of tag is '{word}'; {near}")
         labels.append(_label(tag, kind))

@@ -6,6 +6,7 @@ user's own pictures.
 """
 
 import dataclasses
+import glob
 import importlib.util
 import json
 import logging
@@ -14,24 +15,28 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
 
 from datasetkit import hub
 from datasetkit.errors import ModelError, PictureError, UsageError
 from datasetkit.pixels import Picture
 from datasetkit.taggers.examine import files_of
-from datasetkit.taggers.models import Model
+from datasetkit.taggers.models import MODELS, Model
 from datasetkit.taggers.spec import FAMILIES, FILE, RATING
-from datasetkit.taggers.tagger import Tagger
+from datasetkit.taggers.tagger import Tagger, identity
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 PRODUCTS = ("MatMul", "Gemm")
+_LOCK = "lock"  # in a draft, held while somebody is at work there
+_MARK = "# the int8 copy of "  # with which the description of one begins
 
 
 @dataclass(frozen=True)
@@ -62,15 +67,20 @@ def check_tools() -> None:
 def quantized(model: Model, folder: Path, target: Path) -> Path:
     """Write the int8 copy of a model into a folder, whole or not at all, and return the folder.
 
-    Its label list and a ``tagger.yaml`` come with it. Raises ModelError for a model without
-    anything to round, UsageError for a folder that holds something else.
+    Its label list and a ``tagger.yaml`` come with it; what a killed call left is swept. Raises
+    ModelError for a model without anything to round, UsageError for a folder that holds something
+    else.
     """
     check_tools()
-    if target.exists() and not (target / FILE).is_file() and any(target.iterdir()):
+    if target.exists() and any(target.iterdir()) and not _made_here(target):
         raise UsageError(f"'{target}' holds something else; name another folder with --output")
     source, *others = files_of(model, folder)
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as draft:
+    _sweep(target)
+    with (
+        tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.name}-") as draft,
+        FileLock(Path(draft) / _LOCK),
+    ):
         made = Path(draft) / "whole"
         made.mkdir()
         _round(source, made / source.name)
@@ -85,10 +95,39 @@ def quantized(model: Model, folder: Path, target: Path) -> Path:
     return target
 
 
+def mark_of(model: Model, folder: Path) -> str:
+    """A short hash that parts a model's copy from others' of its name; "" for dsk's own models."""
+    for row in MODELS.values():
+        sums = {folder / name.rpartition("/")[2]: sum_ for name, sum_ in row.sums.items()}
+        if row == model or (row.name == model.name and sums and all(
+            path.is_file() and hub.sha256(path) == sum_ for path, sum_ in sums.items()
+        )):  # fmt: skip
+            return ""
+    return identity(model, folder)[:8]
+
+
+def _sweep(target: Path) -> None:
+    """Take away what a killed call left; one that is still at work holds its lock."""
+    for lock in target.parent.glob(f".{glob.escape(target.name)}-*/{_LOCK}"):
+        with suppress(Timeout, OSError):
+            if {path.name for path in lock.parent.iterdir()} - {_LOCK, "whole", "old"}:
+                continue  # somebody else's
+            FileLock(lock).acquire(blocking=False).lock.release()
+            shutil.rmtree(lock.parent)
+
+
+def _made_here(folder: Path) -> bool:
+    """Say whether a folder holds a copy that may be made anew, and not somebody's own model."""
+    try:
+        return (folder / FILE).read_text(encoding="utf-8").startswith(_MARK)
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
 def described(model: Model) -> str:
     """A model's spec as a ``tagger.yaml``."""
     plain = FAMILIES["wd"]
-    lines = [f"# the int8 copy of {model.name}, by dsk models quantize", "family: wd"]
+    lines = [f"{_MARK}{model.name}, by dsk models quantize", "family: wd"]
     for item in dataclasses.fields(plain):
         value = getattr(model.spec, item.name)
         if value != getattr(plain, item.name):
@@ -212,6 +251,8 @@ def _middle(numbers: list[float]) -> float:
     return sorted(numbers)[len(numbers) // 2]
 
 
-def size_of(folder: Path, model: Model) -> str:
-    """The size of a model's weights in words."""
-    return hub.size_in_words(files_of(model, folder)[0].stat().st_size)
+def size_of(folder: Path, model: Model) -> int:
+    """The size of a model's weights in bytes, in however many files."""
+    first, *others = files_of(model, folder)
+    beside = [path for path in others if path.name.startswith(first.name)]
+    return sum(path.stat().st_size for path in (first, *beside))

@@ -9,7 +9,7 @@ A user's own model is a folder with the ONNX file, its label list and a ``tagger
 """
 
 import dataclasses
-import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,7 +29,7 @@ KINDS = (
 )
 RATING = "rating"
 
-_CHOICES = {
+CHOICES = {
     "layout": ("NHWC", "NCHW"),
     "channels": ("RGB", "BGR"),
     "fit": ("pad", "squash", "longside"),
@@ -40,6 +40,7 @@ _CHOICES = {
     "format": ("csv", "json", "lines", "onnx"),
     "codes": ("danbooru", "e621"),
 }
+LARGEST = 4096  # pixels of a model's square: beyond it is no tagger, but all the memory there is
 _COLOURS = {"white": (255, 255, 255), "black": (0, 0, 0)}
 
 
@@ -210,18 +211,25 @@ def parse_spec(text: str) -> Spec:
         if key not in fields:
             raise UsageError(f"there is no key '{key}'; {did_you_mean(str(key), fields)}")
     family = data.pop("family", "wd")
-    if family not in FAMILIES:
+    if not isinstance(family, str) or family not in FAMILIES:
         raise UsageError(f"there is no family '{family}'; {did_you_mean(str(family), FAMILIES)}")
     spec = FAMILIES[family]
-    given = {key: _value(key, value, getattr(spec, key)) for key, value in data.items()}
-    return replace(spec, **given)
+    given = {key: checked(key, value, getattr(spec, key)) for key, value in data.items()}
+    if "thresholds" in given and "general" not in given["thresholds"]:
+        given["thresholds"] = {**spec.thresholds, **given["thresholds"]}
+    spec = replace(spec, **given)
+    if not spec.model:
+        raise UsageError("model: the ONNX file needs a name")
+    if not spec.labels and spec.format != "onnx":
+        raise UsageError("labels: the list needs a name (or 'format: onnx', if the model holds it)")
+    return spec
 
 
-def _value(key: str, value: Any, standing: Any) -> Any:
-    """One value of a description, of the type of what it stands for."""
-    if key in _CHOICES:
-        if value not in _CHOICES[key]:
-            raise UsageError(f"{key}: {value!r} is none of {', '.join(_CHOICES[key])}")
+def checked(key: str, value: Any, standing: Any) -> Any:
+    """One value of a description, of the type of what it stands for; raises UsageError."""
+    if key in CHOICES:
+        if value not in CHOICES[key]:
+            raise UsageError(f"{key}: {value!r} is none of {', '.join(CHOICES[key])}")
         return value
     if key == "pad" and isinstance(value, str) and value in _COLOURS:
         return _COLOURS[value]
@@ -247,6 +255,8 @@ def _value(key: str, value: Any, standing: Any) -> Any:
             raise UsageError(f"{key}: must be a {'whole ' * whole}number, not {value!r}")
         if key == "top" and not value:
             raise UsageError("top: must be more than 0")
+        if key in {"side", "canvas"} and value > LARGEST:
+            raise UsageError(f"{key}: at most {LARGEST} pixels, not {value}")
         return type(standing)(value)
     if not isinstance(value, str):
         raise UsageError(f"{key}: must be a text, not {value!r}")
@@ -257,7 +267,7 @@ def _files(key: str, value: Any) -> Any:
     names = value if isinstance(value, list) else [value]
     for name in names:
         # A description may come with a model from anyone: it names files of its own folder only.
-        if not isinstance(name, str) or {"/", "\\", "\0"} & set(name) or name.startswith("."):
+        if not isinstance(name, str) or set("/\\:\0") & set(name) or name.startswith("."):
             raise UsageError(f"{key}: {name!r} is no file's name in the model's folder")
     return tuple(names) if key == "more" else "|".join(names)
 
@@ -279,67 +289,5 @@ def check_kind(kind: str) -> None:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
-def staged(spec: Spec, path: Path) -> Spec:
-    """Return the spec with what a ``preprocess.json`` says: the steps of ``test``, ``val``, or all.
-
-    Raises ModelError for a step that is not known here: to pass over it would change the tags.
-    """
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        steps = data if isinstance(data, list) else None
-        for name in ("test", "val", "stages"):
-            steps = data.get(name, steps) if steps is None else steps
-        for step in steps or ():
-            spec = _with_step(spec, step)
-    except ModelError as error:
-        raise ModelError(f"'{path}': {error}") from error
-    except (OSError, ValueError, AttributeError, TypeError, KeyError, RecursionError) as error:
-        raise ModelError(f"'{path}' cannot be read as steps of preparation ({error})") from error
-    return spec
-
-
-def _with_step(spec: Spec, step: Mapping[str, Any]) -> Spec:
-    kind = step["type"]
-    if kind == "pad_to_size":
-        colour = step.get("background_color", "white")
-        colour = _COLOURS.get(colour) if isinstance(colour, str) else tuple(colour)
-        if colour is None:
-            raise ModelError(f"the colour {step['background_color']!r} is not known here")
-        how, side = _filter(step), _side(step)
-        return replace(
-            spec, fit="longside", rounding="near", canvas=side, canvas_filter=how, side=side,
-            filter=how, pad=colour,
-        )  # fmt: skip
-    if kind == "resize":
-        after_pad = bool(spec.canvas)
-        if not after_pad and isinstance(step["size"], int):
-            raise ModelError("it resizes the short side and crops, which is not known here")
-        spec = replace(spec, side=_side(step), filter=_filter(step))
-        return spec if after_pad else replace(spec, fit="squash")
-    if kind == "center_crop":
-        if _side(step) != spec.side:
-            raise ModelError("it crops the middle out, which is not known here")
-        return spec
-    if kind == "normalize":
-        return replace(spec, mean=tuple(step["mean"]), std=tuple(step["std"]), top=1)
-    if kind in {"to_tensor", "maybe_to_tensor", "convert_rgb"}:
-        return spec
-    raise ModelError(f"the step '{kind}' is not known here")
-
-
-def _side(step: Mapping[str, Any]) -> int:
-    size = step["size"]
-    sides = {size} if isinstance(size, int) else set(size)
-    if len(sides) != 1:
-        raise ModelError(f"{size} is no square")
-    return int(sides.pop())
-
-
-def _filter(step: Mapping[str, Any]) -> str:
-    name = str(step.get("interpolation", "bilinear")).lower()
-    if name not in _CHOICES["filter"]:
-        raise ModelError(f"the filter '{name}' is not known here")
-    return name
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return number and math.isfinite(value)

@@ -3,39 +3,22 @@
 import functools
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from datasetkit.dataset.embeddings import path_of
-from datasetkit.dataset.places import MEMORY
 from datasetkit.errors import UsageError
-from datasetkit.pixels import Picture
-from datasetkit.record import Record, Tag
+from datasetkit.record import HAND, Record, Tag
 from datasetkit.stage import Map, opt
-from datasetkit.taggers.choose import (
-    KEPT,
-    Explained,
-    Rule,
-    chosen,
-    explained,
-    rule_for,
-    seen_in,
-    voted,
-)
-from datasetkit.taggers.content import content_print
-from datasetkit.taggers.labels import Vocabulary
-from datasetkit.taggers.merge import back_from_aside, check_mode, merged
-from datasetkit.taggers.models import BEST, DEFAULT, MODELS, Model, fast_model, model_named
-from datasetkit.taggers.prepare import VERSION
-from datasetkit.taggers.spec import FILE, RATING
-from datasetkit.taggers.tagger import check, identity, loaded, vocabulary_of
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from PIL.Image import Image
+from datasetkit.taggers.choose import rule_for
+from datasetkit.taggers.explain import Explanation, judged
+from datasetkit.taggers.merge import WRITTEN, back_from_aside, check_mode, merged, without
+from datasetkit.taggers.models import BEST, DEFAULT, MODELS, fast_model, model_named
+from datasetkit.taggers.order import placed, remembered
+from datasetkit.taggers.parts import Part, Plan, sureness
+from datasetkit.taggers.spec import FILE
+from datasetkit.taggers.tagger import check
 
 
 @dataclass(frozen=True)
@@ -45,22 +28,40 @@ class Tagging(Map):
     A model is a short name that `dsk models list` shows, a repository on Hugging Face, or a folder
     with model.onnx and its label list (a tagger.yaml beside them describes what dsk does not
     know). What it says is added to the tags that stand: a booru's tag gains the model's name and
-    score, a tag set by hand or by the caption of a folder is not touched, one that a person
-    deleted does not come back. What the model saw is kept, so that other thresholds or another
-    merging cost no second look: the models' own tags follow, and what was set aside comes back.
-    The rating and its probabilities are facts, no tags.
+    score. What a person wrote always stays, by hand or in the caption that came with a folder's
+    picture. What a person deleted does not come back, nor what `dsk clean` dropped.
+
+    What the model saw is kept, so that other thresholds or another merging cost no second look:
+    the models' own tags follow, and what was set aside comes back, each to its place. Two models
+    whose folders have one name are one to dsk, and the later takes the other's place. To take a
+    model back: `dsk undo` right after it, and later `dsk tag --model NAME --drop "*"`, which
+    takes out all its tags and brings back what it set aside. The rating and its probabilities are
+    facts, no tags (`dsk info` counts them, --where model_rating:g asks for them); where the model
+    tells no rating, --rating names one that does, of which nothing else is taken.
+
+    Merging: union; prefer-booru adds only kinds of tags in which nobody said anything before;
+    prefer-model sets aside a booru's tags that the model knows and does not see; only-missing
+    tags pictures without any tags; replace sets aside all tags of a booru that the model does not
+    see. None of them sets aside a person's words. For prefer-booru and only-missing a caption that
+    came with a folder, or that you wrote yourself, is a list as a booru's is; words that you add
+    to a booru's or a model's tags are none.
+
+    Several models vote: more than half of those that know a tag must be sure of it, each by its
+    own thresholds. With --vote 3 three must say it, so that a tag which only two of the models
+    know is never given. A tag's score is the mean of those who say it.
 
     `dsk tag --explain picture.png` shows what a model sees on one picture and why that becomes a
-    tag or not. `dsk tag --compare` measures a model by the booru's own tags: precision, recall and
-    F1 by tag and kind, the thresholds that agree best, and what each side misses; it writes a CSV
-    and a plot to compare/ in the dataset, whose records stay as they are.
-
-    Merging: union; prefer-booru adds only kinds of tags in which the booru said nothing;
-    prefer-model sets aside what the model knows and does not see; only-missing tags pictures
-    without any tags; replace sets aside all but the model's. Several models vote: more than half
-    of those that know a tag must be sure of it, each by its own thresholds, or as many as --vote
-    says; a tag's score is their mean.
+    tag or not; a picture of the dataset (its file's name will do) is judged beside its own tags.
+    `dsk tag --compare` measures a model by the booru's own tags, or where there are none by the
+    captions, edits by hand included: precision, recall and F1 by tag and kind, the thresholds that
+    agree best, and what each side misses; of several models also the vote. All that the model says
+    counts, though no picture has the tag; kinds that a booru need not tell (meta, species, quality
+    ...) count where it tells any. A tag that you deleted is not asked for on that picture, and
+    captions in prose are passed over. It writes a CSV and a plot to compare/ in the dataset, whose
+    records stay as they are.
     """
+
+    remembers = True
 
     model: str = opt(DEFAULT, "a short name, a repository or a folder; several with commas")
     fast: bool = opt(False, "the quickest model instead: wd-convnext-v3, by its int8 copy if made")
@@ -75,42 +76,114 @@ class Tagging(Map):
     thresholds: str = opt("", "by kind, such as copyright=.4,artist=.6; goes before the others")
     mcut: bool = opt(False, "cut each kind at the widest gap between its probabilities instead")
     merge: str = opt("union", "union, prefer-booru, prefer-model, only-missing or replace")
-    vote: int = opt(0, "how many of several models must agree (0: more than half)", ge=0)
+    vote: int = opt(
+        0, "how many of several models must say a tag (0: more than half of those that know it)",
+        ge=0,
+    )  # fmt: skip
     limit: str = opt("", "the most tags of a kind, such as general=30,character=2, or one for all")
     drop: tuple[str, ...] = opt((), "never these tags of a model: names or patterns such as *_hair")
+    rating: str = opt(
+        "", "another model that tells the rating, where the chosen one tells none (wd-vit-v3)"
+    )
     embeddings: bool = opt(
         True, "keep what a picture is like as numbers, where the model tells them"
     )
 
     def check(self) -> None:
         """Raise UsageError for options that make no sense, ModelError for a model not to be had."""
-        for part in _plan(self).parts:
+        plan = _plan(self)
+        plan.told.clear()
+        for part in plan.parts:
             check(part.model)
+        if plan.rater:
+            check(plan.rater.model)
+            if plan.rater.model.check():  # it is here, so what it can say is known now
+                plan.check_rater()
+        if self.drop and all(part.model.check() for part in plan.parts):
+            self._say_strange_drops(plan)
 
     def __call__(self, record: Record) -> Record:
         """Return the record with the models' tags, the same record where it has them already."""
         plan = _plan(self)
         facts: Mapping[str, Any] = record.facts.get("tag", {})
+        _check_names(plan.names, record)
+        if self.drop:
+            self._say_strange_drops(plan)
         answers, embeddings = plan.answers(record, embeddings=self.embeddings)
+        for name in answers.keys() - set(plan.names):  # a new look takes nothing from the rater
+            answers[name] = {k: facts[name][k] for k in ("aside", "bare", "places")
+                             if k in facts.get(name, {})} | answers[name]  # fmt: skip
         if all(answers[name].get("rule") == plan.rule for name in plan.names):
-            return record
-        aside = [
-            Tag(name, kind, tuple(by), score)
-            for fact in (facts.get(name, {}) for name in plan.names)
-            for name, kind, by, score in fact.get("aside", ())
-        ]
+            if all(fact == facts.get(name) for name, fact in answers.items()):
+                return record
+            became = record.with_facts("tag", {**facts, **answers})  # a rating was all that lacked
+        else:
+            became = self._merged(plan, record, answers)
+            self._say_what_is_odd(plan, facts, became)
+        return replace(became, embeddings={**record.embeddings, **embeddings})
+
+    def _merged(self, plan: Plan, record: Record, answers: Mapping[str, dict[str, Any]]) -> Record:
+        """The record with what the models say now in place of what they said before."""
+        facts: Mapping[str, Any] = record.facts.get("tag", {})
+        machines = {*facts, *plan.names}
+        bare = any(fact.get("bare") for fact in facts.values()) or (
+            not facts and not any(tag.kind != "trigger" for tag in record.tags)
+        )
+        aside = [tag for name in plan.names for tag in _aside(facts.get(name, {}))]
+        held = [tag for tag in aside if tag.name in record.dropped and not record.has(tag.name)]
+        sure = sureness({**facts, **answers})
         became = merged(
-            back_from_aside(record.tags, aside), plan.said(answers), plan.names, self.merge,
-            knows=plan.knows, taggers=facts,
+            back_from_aside(record.tags, [tag for tag in aside if tag not in held]),
+            plan.said(answers), plan.names, self.merge, knows=plan.knows, taggers=machines,
+            sure=sure, bare=bare, dropped=record.dropped,
         )  # fmt: skip
-        kept = {name: {k: v for k, v in fact.items() if k != "aside"} | {"rule": plan.rule}
-                for name, fact in answers.items()}  # fmt: skip
-        if became.aside:
-            kept[plan.names[0]]["aside"] = [
-                [tag.name, tag.kind, list(tag.by), tag.score] for tag in became.aside
-            ]
-        became_so = record.with_tags(became.tags).with_facts("tag", {**facts, **kept})
-        return replace(became_so, embeddings={**record.embeddings, **embeddings})
+        kept = {name: dict(fact) for name, fact in {**facts, **answers}.items()}
+        for name in plan.names:
+            kept[name] = {k: v for k, v in kept[name].items() if k != "aside"}
+            kept[name] |= {"rule": plan.rule} | ({"bare": True} if bare else {})
+        for name in facts.keys() - set(plan.names):  # another's aside holds nothing of these models
+            if "aside" in kept[name]:
+                left = (without(tag, plan.names, machines, sure) for tag in _aside(kept[name]))
+                kept[name]["aside"] = _rows(tag for tag in left if tag.by)
+        if became.aside or held:
+            kept[plan.names[0]]["aside"] = _rows([*became.aside, *held])
+        for fact in kept.values():
+            fact.pop("places", None)
+        places = {name: place for fact in facts.values()
+                  for name, place in fact.get("places", {}).items()}  # fmt: skip
+        order = remembered(record.names, places)
+        may_return = _names_in(kept) - record.removed
+        stand = {tag.name for tag in became.tags}
+        tags, places = placed(
+            became.tags, [name for name in order if name in stand | may_return], machines
+        )
+        if places:  # the caption is one, whichever models went over it
+            kept[plan.names[0]]["places"] = places
+        return record.with_tags(tags).with_facts("tag", kept)
+
+    def _say_strange_drops(self, plan: Plan) -> None:
+        for sentence in plan.strange_drops:
+            plan.tell(sentence)
+
+    def _say_what_is_odd(self, plan: Plan, facts: Mapping[str, Any], became: Record) -> None:
+        """Tell a person what he may not expect of this picture, and what helps."""
+        for name in plan.names:
+            before = facts.get(name, {}).get("model")
+            if before and before != became.facts["tag"][name]["model"]:
+                plan.tell(
+                    f"{name} is not the model that tagged here before under this name, or not "
+                    "asked as it was: what that one said is replaced. To keep both, take this "
+                    "back (dsk undo) and give one's folder another name"
+                )
+        if self.merge in {"replace", "prefer-model"} and any(
+            "folder" in tag.by and not {HAND, *plan.names} & set(tag.by)
+            and (self.merge == "replace" or plan.knows(tag.name))
+            for tag in became.tags
+        ):  # fmt: skip
+            plan.tell(
+                f"captions that came with a folder are a person's words, which {self.merge} "
+                "leaves where they are; dsk clean --drop takes out those that should go"
+            )
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -123,169 +196,56 @@ class Tagging(Map):
         The record is not changed. Raises PictureError for a picture that must be looked at and
         cannot be decoded.
         """
-        return _plan(self).answers(record)[0]
+        return replace(_plan(self), rater=None).answers(record)[0]
 
     @property
-    def parts(self) -> "tuple[Part, ...]":
+    def parts(self) -> tuple[Part, ...]:
         """The models, each with its rule."""
         return _plan(self).parts
 
-    def explain(self, picture: Picture) -> Mapping[str, list[Explained]]:
-        """For each model's name what it sees on a picture, and why that is a tag or not.
+    def explain(self, record: Record) -> Explanation:
+        """What each model sees on a picture, and why that becomes a tag or not.
 
-        The lines are sorted as tags are: by kind, then by falling probability; ratings come last.
+        The record is not changed. One without tags is judged as a picture of no dataset is.
         """
-        return {part.name: part.explained(picture) for part in _plan(self).parts}
-
-
-@dataclass(frozen=True)
-class Part:
-    """One model of a stage, and the rule for what it sees."""
-
-    model: Model
-    rule: Rule
-
-    @property
-    def name(self) -> str:
-        """The model's, as it stands in records."""
-        return self.model.name
-
-    @functools.cached_property
-    def folder(self) -> Path:
-        """Where the model's files are; found once, for it is asked for with every picture."""
-        return self.model.folder()
-
-    @property
-    def above(self) -> float:
-        """Down to which probability its answers must be known."""
-        return min(KEPT, self.rule.lowest)
-
-    def print_of(self, content: str) -> str:
-        """What the answer depends on, as a short hash: content, model, preparation."""
-        known = hashlib.blake2b(content.encode(), digest_size=8)
-        known.update(repr((VERSION, identity(self.model, self.folder))).encode())
-        return known.hexdigest()
-
-    def needs_look(self, record: Record, print_: str, *, embeddings: bool) -> bool:
-        """Say whether the record's facts lack what this asks for."""
-        fact = record.facts.get("tag", {}).get(self.name, {})
-        if fact.get("print") != print_ or fact["above"] > self.above:
-            return True
-        if not embeddings or "embedding" not in fact:
-            return False
-        # Kept, but somebody deleted the file since: dsk's own advice where it is damaged.
-        memory = record.picture.path.parent / MEMORY
-        return not fact["embedding"] or (
-            memory.is_dir() and not path_of(memory, self.name).exists()
-        )
-
-    def looked(
-        self, picture: Picture, images: "dict[int, Image]"
-    ) -> "tuple[dict[str, Any], NDArray[np.float32] | None]":
-        """What it sees on the picture, as a fact; models that see as much share one decode."""
-        tagger = loaded(self.model)
-        image = tagger.glance(picture, images)
-        scores, features = tagger.look(image, picture.size)
-        ratings = {
-            tagger.labels[place].name: float(scores[place])
-            for place in tagger.places.get(RATING, ())
+        plan = _plan(self)
+        answers = plan.answers(record)[0]
+        done = all(answers[name].get("rule") == plan.rule for name in plan.names)
+        became = self._merged(plan, record, answers)
+        lines = {
+            name: judged(told, name, record, became, self.merge, done=done)
+            for name, told in plan.explained(answers).items()
         }
-        fact = {
-            "above": self.above,
-            "rating": max(ratings, key=ratings.__getitem__, default=""),
-            "ratings": ratings,
-            "seen": seen_in(scores, tagger.labels, self.above),
-        }
-        return fact, features
-
-    def chosen(self, fact: Mapping[str, Any]) -> list[Explained]:
-        """What becomes a tag of what was seen, by the rule."""
-        known = self.vocabulary
-        return chosen(fact["seen"], self.rule, known.own, known.series)
-
-    def explained(self, picture: Picture) -> list[Explained]:
-        """All that is seen, with what becomes of it, the ratings last."""
-        fact, known = self.looked(picture, {})[0], self.vocabulary
-        lines = explained(fact["seen"], self.rule, known.own, known.series)
-        ratings = sorted(fact["ratings"].items(), key=lambda item: -item[1])
-        return [
-            *lines,
-            *(Explained(name, RATING, score, 0.0, "" if name == fact["rating"] else "not the first")
-              for name, score in ratings),
-        ]  # fmt: skip
-
-    @property
-    def vocabulary(self) -> Vocabulary:
-        """What it could say, without starting it where that can be."""
-        if self.model.spec.format == "onnx":  # its list is inside of the model
-            return loaded(self.model).vocabulary
-        return vocabulary_of(self.folder, self.model.spec)
+        return Explanation(lines, tuple(_aside(became.facts["tag"][plan.names[0]])))
 
 
-@dataclass(frozen=True)
-class _Plan:
-    """What a stage's options mean: its models with their rules, and all of it as a short hash."""
-
-    parts: tuple[Part, ...]
-    vote: int
-    rule: str
-
-    @functools.cached_property
-    def names(self) -> tuple[str, ...]:
-        return tuple(part.name for part in self.parts)
-
-    def answers(
-        self, record: Record, *, embeddings: bool = False
-    ) -> tuple[dict[str, dict[str, Any]], dict[str, tuple[str, bytes]]]:
-        """The models' facts, from the record or by a look; and what looks told beside as numbers.
-
-        Where the model tells numbers, its fact says under ``embedding`` whether they are kept.
-        """
-        content = content_print(record.picture)
-        images: dict[int, Image] = {}
-        answers: dict[str, dict[str, Any]] = {}
-        found: dict[str, tuple[str, bytes]] = {}
-        for part in self.parts:
-            print_ = part.print_of(content)
-            if not part.needs_look(record, print_, embeddings=embeddings):
-                answers[part.name] = record.facts["tag"][part.name]
-                continue
-            fact, features = part.looked(record.picture, images)
-            answers[part.name] = fact | {"print": print_}
-            numbers = None if features is None else _halved(features)
-            if numbers:
-                answers[part.name]["embedding"] = embeddings
-                if embeddings:
-                    found[part.name] = (print_, numbers)
-        return answers, found
-
-    def said(self, facts: Mapping[str, Mapping[str, Any]]) -> list[Tag]:
-        """The tags of all models together, characters first."""
-        answers = {part.name: part.chosen(facts[part.name]) for part in self.parts}
-        if len(self.parts) == 1:
-            ((name, lines),) = answers.items()
-            return [Tag(line.name, line.kind, (name,), line.probability) for line in lines]
-        knows = {part.name: part.vocabulary.names for part in self.parts}
-        return voted(answers, knows, self.vote)
-
-    def knows(self, name: str) -> bool:
-        """Say whether any of the models could have said this tag."""
-        return any(name in part.vocabulary.names for part in self.parts)
+def _aside(fact: Mapping[str, Any]) -> Iterable[Tag]:
+    """The tags that a model's last merging set aside."""
+    return (Tag(name, kind, tuple(by), score) for name, kind, by, score in fact.get("aside", ()))
 
 
-def _halved(features: "NDArray[np.float32]") -> bytes | None:
-    """The numbers as float16, half the bytes; None where one is none or does not fit."""
-    import numpy as np
-
-    with np.errstate(over="ignore"):
-        halved = features.astype("<f2")
-    return halved.tobytes() if np.isfinite(halved).all() else None
+def _names_in(facts: Mapping[str, Mapping[str, Any]]) -> set[str]:
+    """All names that another way of tagging could bring back: seen by a model, or set aside."""
+    seen = {name for fact in facts.values() for names in fact["seen"].values() for name in names}
+    return seen | {tag.name for fact in facts.values() for tag in _aside(fact)}
 
 
-def _plan(stage: Tagging) -> _Plan:
+def _rows(tags: Iterable[Tag]) -> list[list[Any]]:
+    return [[tag.name, tag.kind, list(tag.by), tag.score] for tag in tags]
+
+
+def _check_names(names: Collection[str], record: Record) -> None:
+    """Raise UsageError for a model called as one of the picture's sites: it would speak for it."""
+    for origin in (record.origin, *record.also):
+        if origin.site in names:
+            raise UsageError(f"a model is called '{origin.site}', as a site is that tagged these "
+                             "pictures; rename its folder")  # fmt: skip
+
+
+def _plan(stage: Tagging) -> Plan:
     """The plan of a stage; made anew where a model's description has changed since."""
     stamps = []
-    for text in stage.model.split(","):
+    for text in (*stage.model.split(","), stage.rating):
         try:
             stamps.append(os.stat(Path(text.strip()) / FILE).st_mtime_ns)
         except (OSError, ValueError):
@@ -294,7 +254,7 @@ def _plan(stage: Tagging) -> _Plan:
 
 
 @functools.lru_cache(maxsize=16)
-def _planned(stage: Tagging, _folder: Path, *_stamps: int) -> _Plan:
+def _planned(stage: Tagging, _folder: Path, *_stamps: int) -> Plan:
     check_mode(stage.merge)
     chosen_by = [name for name in ("fast", "best") if getattr(stage, name)]
     if len(chosen_by) > 1 or (chosen_by and stage.model != DEFAULT):
@@ -317,13 +277,22 @@ def _planned(stage: Tagging, _folder: Path, *_stamps: int) -> _Plan:
         )
         for model in models
     )  # fmt: skip
-    names = [part.name for part in parts]
-    if len(set(names)) < len(names):
-        raise UsageError(f"two of the models are called {names[0]}; rename one's folder")
+    rater = None
+    if stage.rating.strip():
+        named = model_named(stage.rating.strip())
+        rater = Part(named, rule_for(named.spec))
+    others = [rater.name] if rater and rater.model not in models else []
+    names = [*(part.name for part in parts), *others]
+    for name in names:
+        if names.count(name) > 1:
+            raise UsageError(f"two of the models are called {name}; rename one's folder")
+        if name in WRITTEN:
+            raise UsageError(f"a model is called '{name}', as a person's own words are; "
+                             "rename its folder")  # fmt: skip
     essence = [
         (part.name, sorted(part.rule.thresholds.items()), sorted(part.rule.own),
          sorted(part.rule.gaps), sorted(part.rule.limits.items()), part.rule.drop)
         for part in parts
     ]  # fmt: skip
     known = hashlib.blake2b(repr((essence, stage.merge, stage.vote)).encode(), digest_size=8)
-    return _Plan(parts, stage.vote, known.hexdigest())
+    return Plan(parts, stage.vote, known.hexdigest(), rater)

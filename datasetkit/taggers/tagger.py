@@ -14,7 +14,7 @@ from datasetkit.taggers.batches import MOST, Feeder, Gathered
 from datasetkit.taggers.labels import Label, Vocabulary, labels_inside, read_labels
 from datasetkit.taggers.models import Model
 from datasetkit.taggers.prepare import at_least, fed, square
-from datasetkit.taggers.spec import FILE, STAGES, Spec
+from datasetkit.taggers.spec import FAMILIES, FILE, STAGES, Spec
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uint8)": "uint8"}
 _SURE = ("logit", "refined", "initial")  # in an output's name: not yet probabilities
 _DONE = ("sigmoid", "prob", "prediction")  # and these are
+# What a whole family calls its outputs, though one or the other of its models has none such.
+_USUAL = {name for spec in FAMILIES.values() for name in (spec.output, spec.embedding)}
 
 
 class Tagger:
@@ -42,13 +44,14 @@ class Tagger:
         self.path = _present(self.folder, self.spec.model)
         inside = self.spec.format == "onnx"
         listed = None if inside else vocabulary_of(self.folder, self.spec)
-        self._session, self.fell_back = sessions.start(self.path, identity(model, self.folder))
+        self._session, self.fell_back = sessions.start(
+            self.path, identity(model, self.folder), name=model.name, described=inside
+        )
         self.vocabulary = listed or Vocabulary(self._inside())
         self.labels = self.vocabulary.labels
         self._input, self.side, self._most = self._read_input()
         self._output = self._read_output()
-        names = {item.name for item in self._session.get_outputs()}
-        self.embeds = self.spec.embedding in names and self.spec.embedding != self._output
+        self.embeds = self._has(self.spec.embedding) and self.spec.embedding != self._output
         self._dtype = _TYPES[self._input.type]
         self._turn = threading.Lock() if self.provider.startswith("Dml") else None
         self._gathered: Gathered | None = None
@@ -93,7 +96,7 @@ class Tagger:
         The image is RGB or RGBA; ``size`` as for :func:`prepare.square`. Raises PictureError
         where the model has no number for this picture, ModelError where it has none for any.
         """
-        return self._checked(self._run(square(image, self.spec, self.side, size))[0])
+        return self.checked(self._run(square(image, self.spec, self.side, size))[0])
 
     def look(
         self, image: "Image", size: tuple[int, int] | None = None
@@ -103,9 +106,13 @@ class Tagger:
 
         answers = self._run(square(image, self.spec, self.side, size))
         features = answers[1].reshape(-1).astype(np.float32) if self.embeds else None
-        return self._checked(answers[0]), features
+        return self.checked(answers[0]), features
 
-    def _checked(self, answer: "NDArray[Any]") -> "NDArray[np.float64]":
+    def checked(self, answer: "NDArray[Any]") -> "NDArray[np.float64]":
+        """Make probabilities of what a model answered, rounded to 4 decimals.
+
+        Raises as :meth:`scores` does.
+        """
         import numpy as np
 
         if answer.size != len(self.labels):
@@ -174,13 +181,18 @@ class Tagger:
         wanted = self.spec.side or (fixed[0] if fixed else 0)
         if (channels != 3 and isinstance(channels, int)) or any(side != wanted for side in fixed):
             turned = len(shape) == 4 and 3 in (shape[1], shape[3]) and channels != 3
-            hint = f"; 'layout: {'NHWC' if layout == 'NCHW' else 'NCHW'}'" if turned else ""
+            hint = ""
+            if turned:
+                hint = f"layout: {'NHWC' if layout == 'NCHW' else 'NCHW'}"
+            elif channels == 3 and len(fixed) == 2 and len(set(fixed)) == 1:
+                hint = f"side: {fixed[0]}"
+            way_out = f"; '{hint}' in a {FILE} beside it would say so" if hint else ""
             side = self.spec.side or "side"
             order = ["pictures", 3, side, side] if layout == "NCHW" else ["pictures", side, side, 3]
             family = "the WD family" if layout == "NHWC" and not self.spec.side else "its family"
             raise ModelError(
                 f"'{self.path}' takes {shape}, but a tagger of {family} takes "
-                f"[{', '.join(map(str, order))}]{hint} in a {FILE} beside it would say otherwise"
+                f"[{', '.join(map(str, order))}]{way_out}"
             )
         if isinstance(batch, int) and batch != 1:
             raise ModelError(f"'{self.path}' takes {batch} pictures at once, not any number")
@@ -194,15 +206,24 @@ class Tagger:
     def _read_output(self) -> str:
         """The output that has as many numbers as there are labels (others may hold features)."""
         found = self._session.get_outputs()
-        if self.spec.output:
-            named = [item for item in found if item.name == self.spec.output]
-            found = named or found
+        if self._has(self.spec.output):
+            found = [item for item in found if item.name == self.spec.output]
         counts = [item.shape[-1] if item.shape else None for item in found]
         open_ended = [item for item, n in zip(found, counts, strict=True) if not isinstance(n, int)]
         fitting = [item for item, n in zip(found, counts, strict=True) if n == len(self.labels)]
         if not fitting and not open_ended:
             raise self._other_count(counts)
         return str((fitting or open_ended)[0].name)
+
+    def _has(self, output: str) -> bool:
+        """Say whether the model has an output; raises ModelError for one that a person named."""
+        names = [item.name for item in self._session.get_outputs()]
+        if output and output not in names and output not in _USUAL:
+            raise ModelError(
+                f"'{self.folder}': {self.path.name} has no output '{output}'; "
+                f"it has: {', '.join(names)}"
+            )
+        return output in names
 
     def _other_count(self, outputs: Sequence[int | None]) -> ModelError:
         counts = " and ".join(map(str, outputs))

@@ -4,19 +4,22 @@ import json
 import shutil
 import subprocess
 import threading
+import time
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from datasetkit.errors import ModelError, SafetyError
+from datasetkit.errors import ModelError, PictureError, SafetyError, UsageError
 from datasetkit.grabbers.folder import Folder
 from datasetkit.pixels import Picture, read_header
 from datasetkit.record import Origin, Record, Tag
 from datasetkit.taggers import describer
 from datasetkit.taggers.caption import Caption, refusal
+from datasetkit.taggers.models import DESCRIBER
 from tests.homes import Home
 from tests.hub_server import Hub
+from tests.taggers import models as makers
 from tests.taggers import vision_models
 
 
@@ -253,6 +256,32 @@ def test_a_damaged_model_is_a_sentence(model, tmp_path, damage):
     assert "\n" not in str(caught.value)
 
 
+def test_a_model_that_fails_on_every_picture_stops_the_run_and_not_the_pictures(model, tmp_path):
+    (model / "chat_template.jinja").write_text("{{ raise_exception('no pictures here') }}")
+    source = tmp_path / "source"
+    source.mkdir()
+    record(source)
+    home = Home(tmp_path / "dataset")
+    home.run(Folder(str(source)))
+    with pytest.raises(ModelError, match=r"fails on every picture .*no pictures here"):
+        home.run(Caption(str(model)))
+    assert len(home.records) == 1
+
+
+def test_a_picture_on_which_a_model_fails_is_that_pictures_fault(model, tmp_path, monkeypatch):
+    real = describer.Describer._given
+
+    def given(self, image, prompt):
+        if image.getpixel((0, 0)) == (255, 0, 0):
+            raise ValueError("not that red")
+        return real(self, image, prompt)
+
+    monkeypatch.setattr(describer.Describer, "_given", given)
+    with pytest.raises(PictureError, match=r"fails on this picture .*not that red"):
+        Caption(str(model))(record(tmp_path))
+    assert Caption(str(model))(record(tmp_path, color="blue")).facts["caption"]
+
+
 def test_code_that_comes_with_a_model_is_not_run(model, tmp_path):
     config = json.loads((model / "config.json").read_text())
     config["model_type"] = "of_its_own"
@@ -266,7 +295,8 @@ def test_code_that_comes_with_a_model_is_not_run(model, tmp_path):
     assert not (tmp_path / "run").exists()
 
 
-def test_offline_says_what_to_do():
+def test_offline_says_what_to_do(monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     with pytest.raises(ModelError, match="HF_HUB_OFFLINE") as caught:
         Caption("some/describer").check()
     assert "'some/describer'" in str(caught.value)
@@ -305,3 +335,30 @@ def test_a_repository_is_fetched_once_with_what_it_takes_and_nothing_else(
     finally:
         hub.shutdown()
         hub.server_close()
+
+
+def test_without_a_network_it_says_so_at_once(dsk, gallery, tmp_path):
+    environment = {
+        "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "hf")
+    }  # fmt: skip
+    dsk("folder", gallery)
+    began = time.monotonic()
+    done = dsk("caption", **environment)
+    assert time.monotonic() - began < 12  # it was 24 seconds of trying, and eleven lines
+    assert done.returncode == 1
+    (said,) = done.stderr.splitlines()
+    assert f"of '{DESCRIBER}' from http://127.0.0.1:9 failed (no connection to it)" in said
+    assert "fetching config.json, model.safetensors, tokenizer.json and" in said
+
+
+@pytest.mark.parametrize("name", ["wd-swinv2-v3", "SmilingWolf/wd-vit-tagger-v3", "folder"])
+def test_a_tagger_is_no_model_for_sentences(name, tmp_path):
+    if name == "folder":
+        name = str(makers.small_tagger(tmp_path / "tagger"))
+    with pytest.raises(ModelError, match=r"is a tagger, which dsk tag takes; dsk caption needs"):
+        Caption(name).check()
+
+
+def test_no_model_is_a_sentence():
+    with pytest.raises(UsageError, match="model: a folder or a repository's name is needed"):
+        Caption("").check()

@@ -75,6 +75,13 @@ def test_mcut_cuts_at_the_widest_gap():
     assert explained(faint, rule)[0].threshold == 0.15
 
 
+def test_mcut_does_not_depend_on_how_much_was_kept():
+    rule = rule_for(WD, mcut=True)
+    kept = {"general": {"hat": 0.07, "sky": 0.06}}
+    more = {"general": {**kept["general"], "tree": 0.01}}  # of an earlier, lower threshold
+    assert names(rule, more) == names(rule, kept) == ["hat"]
+
+
 def test_limits_and_blacklists():
     rule = rule_for(WD, limits="general=1,artist=0")
     assert names(rule) == ["rem_(re:zero)", "1girl"]
@@ -154,7 +161,14 @@ def test_more_than_half_of_those_that_know_a_tag_must_agree():
     ]
     assert voted(answers, knows) == expected
     assert {tag.name for tag in voted(answers, knows, 1)} == {"miku", "rare", "hat", "alone"}
-    assert [tag.name for tag in voted(answers, knows, 3)] == ["rare"]
+    assert [tag.name for tag in voted(answers, knows, 2)] == ["miku", "hat"]
+    assert voted(answers, knows, 3) == []  # three is three, though one alone knows the rare
+
+
+def test_of_two_kinds_the_more_telling_one_stands():
+    answers = {"flat": [line("miku", 0.9)], "wd": [line("miku", 0.7, "character")]}
+    knows = dict.fromkeys(answers, frozenset({"miku"}))
+    assert voted(answers, knows) == [Tag("miku", "character", ("flat", "wd"), 0.8)]
 
 
 def test_what_is_seen_is_kept_by_kind_and_no_ratings():

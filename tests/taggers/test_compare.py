@@ -2,6 +2,7 @@
 
 import csv
 import io
+import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
 
@@ -11,9 +12,10 @@ from PIL import Image
 
 from datasetkit.pixels import Picture
 from datasetkit.record import Origin, Record, Tag
-from datasetkit.taggers.compare import Agreement, Compared, Comparison, truth_of
-from datasetkit.taggers.compare_files import drawing_of, table_of, written
+from datasetkit.taggers.compare import Agreement, Compared, Comparison
+from datasetkit.taggers.compare_files import drawing_of, round_limits, table_of, written
 from datasetkit.taggers.tag import Tagging
+from datasetkit.taggers.truth import Truth, truth_of
 
 LABELS = [("general", 9), ("hat", 0), ("sky", 0), ("tree", 0), (">_<", 0), ("miku", 4)]
 KINDS = {"hat": "general", "sky": "general", "tree": "general", ">_<": "general",
@@ -33,17 +35,22 @@ def fact(**probabilities: float) -> dict:
 
 
 def comparison(model: Path, **options: object) -> Comparison:
-    (part,) = Tagging(str(model), **options).parts
-    return Comparison(part)
+    return Comparison(Tagging(str(model), **options).parts)
 
 
 def filled(model: Path, **options: object) -> Compared:
     found = comparison(model, **options)
-    found.add("a", frozenset({"hat", "sky", "cat"}), fact(hat=0.9, tree=0.6))
-    found.add("b", frozenset({"hat", "miku"}), fact(hat=0.4, sky=0.3, miku=0.7, tree=0.36))
-    found.add("c", frozenset({"sky"}), fact(hat=0.36, sky=0.2))
-    found.add("d", frozenset({"hat"}), fact(hat=0.2, miku=0.1))
+    add(found, "a", {"hat", "sky", "cat"}, fact(hat=0.9, tree=0.6))
+    add(found, "b", {"hat", "miku"}, fact(hat=0.4, sky=0.3, miku=0.7, tree=0.36))
+    add(found, "c", {"sky"}, fact(hat=0.36, sky=0.2))
+    add(found, "d", {"hat"}, fact(hat=0.2, miku=0.1))
     return found.compared(2)
+
+
+def add(found: Comparison, key: str, names: set[str], seen: dict, unasked: set[str] = frozenset(),
+        sides: set[str] = frozenset({"booru"})) -> None:  # fmt: skip
+    truth = Truth(frozenset(names), frozenset(sides), frozenset(unasked))
+    found.add(key, truth, {found.parts[0].name: seen})
 
 
 def test_counts_by_tag(model):
@@ -76,17 +83,100 @@ def test_the_best_threshold_lies_between_what_passes_and_what_does_not(model):
 
 def test_totals_by_kind(model):
     found = filled(model)
-    everything, general = found.kinds
-    assert (everything.kind, general.kind) == ("", "general")
-    assert (general.tags, general.at) == (2, Agreement(5, 3, 2))
+    everything, character, general = found.kinds
+    assert [kind.kind for kind in found.kinds] == ["", "character", "general"]
+    # What the model says of tree counts against it, though no picture has one.
+    assert (general.tags, general.often, general.at) == (3, 2, Agreement(5, 5, 2))
+    assert (character.tags, character.often, character.at) == (1, 0, Agreement(1, 0, 0))
     assert general.macro == pytest.approx((2 / 3 + 0) / 2)
     assert (general.threshold, everything.threshold) == (0.35, None)
     by_threshold = dict(general.curve)
     assert by_threshold[0.35] == general.at
-    assert by_threshold[0.05] == Agreement(5, 6, 4)
+    assert by_threshold[0.05] == Agreement(5, 8, 4)
     assert by_threshold[1.0] == Agreement(5, 0, 0)
     assert general.at_best == by_threshold[general.best]
     assert general.at_best.f1 == max(counts.f1 for counts in by_threshold.values())
+    assert found.said_of_none == 2  # tree, twice
+
+
+def test_what_is_said_wrongly_everywhere_counts(model):
+    found = comparison(model, character=0.5)
+    for number in range(20):
+        right = {"hat"} if number % 2 else {"hat", "miku"}
+        wrong = {"tree": 0.9, ">_<": 0.8, "miku": 0.99 if "miku" in right else 0.6}
+        add(found, f"{number}", right, fact(hat=0.95, **wrong))
+    everything, character, general = found.compared(5).kinds
+    assert general.at.precision == pytest.approx(1 / 3)
+    assert character.at.precision == 0.5
+    assert character.at_best == Agreement(10, 10, 10) and character.best > 0.6
+    assert everything.at.precision == pytest.approx(30 / 80)
+
+
+def test_a_character_that_never_is_there_has_no_best_threshold(model):
+    found = comparison(model, character=0.5)
+    for number in range(6):
+        add(found, f"{number}", {"hat"}, fact(hat=0.95, miku=0.9))
+    character = found.compared(5).kinds[1]
+    assert (character.kind, character.at) == ("character", Agreement(0, 6, 0))
+    assert character.best is None
+
+
+def test_kinds_of_which_the_booru_never_speaks_are_left_out(models, tmp_path):
+    labels = tmp_path / "m" / "tag_mapping.json"
+    models.fixed_tagger(tmp_path / "m", np.full(3, 0.9), [("hat", 0)] * 3)
+    words = {"0": {"tag": "hat", "category": "General"}, "1": {"tag": "masterpiece",
+             "category": "Quality"}, "2": {"tag": "highres", "category": "Meta"}}  # fmt: skip
+    labels.write_text(json.dumps(words))
+    (tmp_path / "m" / "tagger.yaml").write_text(
+        "family: wd\nlabels: tag_mapping.json\nformat: json\n"
+    )
+    seen = {"above": 0.05, "seen": {"general": {"hat": 0.9}, "quality": {"masterpiece": 0.9},
+                                    "meta": {"highres": 0.9}}}  # fmt: skip
+    found = comparison(tmp_path / "m")
+    for number in range(6):
+        add(found, f"{number}", {"hat", "highres"}, seen)
+    result = found.compared(5)
+    assert [kind.kind for kind in result.kinds] == ["", "general", "meta"]
+    assert result.untold == ("quality",)
+    assert result.kinds[0].at == Agreement(12, 12, 12)
+
+
+def test_what_a_person_deleted_is_not_asked_there(model):
+    found = comparison(model)
+    add(found, "a", {"sky"}, fact(hat=0.9, sky=0.9), unasked={"hat"})
+    add(found, "b", {"hat"}, fact(hat=0.9))
+    tags = {tag.name: tag.at for tag in found.compared(1).tags}
+    assert tags == {"hat": Agreement(1, 1, 1), "sky": Agreement(1, 1, 1)}
+
+
+def test_whose_tags_they_were(model):
+    for sides, word in ((["booru"], "booru"), (["captions"], "captions"),
+                        (["booru", "captions"], "both")):  # fmt: skip
+        found = comparison(model)
+        for number, side in enumerate(sides):
+            add(found, f"{number}", {"hat"}, fact(hat=0.9), sides={side})
+        assert found.compared(1).side == word
+
+
+def test_a_vote_is_measured_as_the_models_are(models, tmp_path):
+    for name in "abc":
+        models.fixed_tagger(tmp_path / name, np.full(len(LABELS), 0.5), LABELS)
+    three = ",".join(str(tmp_path / name) for name in "abc")
+    for vote, hat, how in ((0, Agreement(2, 2, 1), "more than half"),
+                           (3, Agreement(2, 1, 1), "3 of them")):  # fmt: skip
+        stage = Tagging(three, vote=vote)
+        found = Comparison(stage.parts, vote)
+        facts = [{"a": fact(hat=0.9), "b": fact(hat=0.8), "c": fact(hat=0.7)},
+                 {"a": fact(hat=0.9), "b": fact(hat=0.8), "c": fact()},
+                 {"a": fact(hat=0.9), "b": fact(), "c": fact()}]  # fmt: skip
+        for number, one in enumerate(facts):
+            truth = frozenset({"hat"} if number != 1 else {"cat"})
+            found.add(f"{number}", Truth(truth, frozenset({"booru"})), one)
+        result = found.compared(1)
+        (hats,) = result.tags
+        assert (result.model, hats.at) == (f"the vote of a, b, c ({how})", hat)
+        assert (result.kinds[0].best, result.kinds[0].curve, hats.best) == (None, (), None)
+        assert result.unknown == 1
 
 
 def test_totals_equal_a_plain_count_over_many_pictures(model):
@@ -100,7 +190,7 @@ def test_totals_equal_a_plain_count_over_many_pictures(model):
             for name in names
         }
         plain += [(name, chances[name], name in truth) for name in names]
-        found.add(f"{number}", truth, fact(**{n: p for n, p in chances.items() if p >= 0.05}))
+        add(found, f"{number}", truth, fact(**{n: p for n, p in chances.items() if p >= 0.05}))
     result = found.compared(1)
 
     def counted(threshold: float, name: str = "") -> Agreement:
@@ -132,7 +222,7 @@ def test_the_stages_own_rule_is_what_is_measured(model):
 
 def test_nothing_seen_and_nothing_that_stands(model):
     empty = comparison(model)
-    empty.add("a", frozenset({"cat"}), fact())
+    add(empty, "a", {"cat"}, fact())
     found = empty.compared(1)
     assert (found.kinds, found.tags, found.unknown) == ((), (), 1)
     ET.fromstring(drawing_of(found))
@@ -157,7 +247,14 @@ SITE, MACHINE = ("danbooru",), ("m",)
         (record(Tag("hat"), Tag("mine")), {"hat", "mine"}),
         (record(Tag("hat", by=("folder",)), Tag("sky", by=MACHINE)), {"hat"}),
         (record(origin=Origin("danbooru", tags="hat absurdres"), removed=frozenset({"hat"})),
-         {"hat", "absurdres"}),
+         {"absurdres"}),
+        (record(Tag("a_girl_in_a_red_dress_stands_in_a_field", by=("folder",)),
+                Tag("smiling", by=("folder",))), set()),
+        (record(Tag("a_girl_stands_there.", by=("folder",))), set()),
+        (record(Tag("A_girl_in_a_red_dress_stands_in_a_field."), Tag("hat", by=SITE)), {"hat"}),
+        (record(*(Tag(name, by=("folder",)) for name in
+                  ("hat", "looking_at_viewer", "holding_another's_wrist", "kimi_no_na_wa"))),
+         {"hat", "looking_at_viewer", "holding_another's_wrist", "kimi_no_na_wa"}),
         (record(also=(Origin("e621", tags="sky"),)), {"sky"}),
         (record(Tag("sky", by=MACHINE),
                 facts={"tag": {"m": {"aside": [["hat", "general", ["danbooru"], 1.0]]}}}), {"hat"}),
@@ -166,7 +263,17 @@ SITE, MACHINE = ("danbooru",), ("m",)
     ],
 )  # fmt: skip
 def test_whose_word_counts(known, truth):
-    assert truth_of(known, {"m"}) == truth
+    assert truth_of(known, {"m"}).names == truth
+
+
+def test_who_said_so_and_what_was_left_out():
+    site, typed = Tag("hat", by=SITE), Tag("mine", by=("folder",))
+    assert truth_of(record(site)).sides == {"booru"}
+    assert truth_of(record(typed)).sides == {"captions"}
+    assert truth_of(record(site, typed)).sides == {"booru", "captions"}
+    assert truth_of(record(site, removed=frozenset({"sky"}))).unasked == {"sky"}
+    prose = truth_of(record(Tag("she_is_on_her_way_to_the_sea", by=("folder",))))
+    assert prose.prose and not prose.names and not truth_of(record(typed)).prose
 
 
 def test_the_table_holds_every_tag_that_either_side_has(model, tmp_path):
@@ -186,14 +293,45 @@ def test_the_drawing_is_whole_and_asks_for_nothing_else(model):
     text = drawing_of(filled(model))
     root = ET.fromstring(text)
     assert root.tag == "{http://www.w3.org/2000/svg}svg"
-    lines = root.findall("{*}polyline")
-    assert len(lines) == 1 and len(root.findall("{*}circle")) == 2  # one kind is all kinds
-    width, height = float(root.attrib["width"]), float(root.attrib["height"])
-    for line in lines:
-        points = [tuple(map(float, p.split(","))) for p in line.attrib["points"].split()]
-        assert all(0 < x < width and 0 < y < height for x, y in points)
+    lines = root.findall("{*}g/{*}polyline")
+    assert len(lines) == 3 and len(root.findall("{*}g/{*}circle")) == 6
+    assert "stroke-dasharray" in lines[-1].attrib  # all kinds, over what it would be hidden by
+    assert not any("stroke-dasharray" in line.attrib for line in lines[:-1])
+    alone = comparison(model)
+    add(alone, "a", {"hat"}, fact(hat=0.9))
+    assert len(ET.fromstring(drawing_of(alone.compared(1))).findall("{*}g/{*}polyline")) == 1
     assert "http" not in text.replace("http://www.w3.org/2000/svg", "")
     assert not {"script", "image", "style"} & {item.tag.rpartition("}")[2] for item in root.iter()}
+
+
+def test_the_drawing_shows_where_the_marks_are(model):
+    found = comparison(model, threshold=0.5)
+    rng = np.random.default_rng(1)
+    for number in range(400):  # a good model: precision and recall of some .95
+        truth = {name for name in ("hat", "sky", "tree") if rng.random() < 0.5}
+        chances = {n: float(np.clip(rng.normal(0.75 if n in truth else 0.25, 0.15), 0.06, 1))
+                   for n in ("hat", "sky", "tree")}  # fmt: skip
+        add(found, f"{number}", truth, fact(**chances))
+    root = ET.fromstring(drawing_of(found.compared(5)))
+    numbers = [item.text for item in root.findall("{*}text[@data-axis]")]
+    values = sorted({float(text) for text in numbers})
+    assert values[0] >= 0.5 and values[-1] == 1.0 and len(values) <= 8
+    box = root.find("{*}clipPath/{*}rect").attrib
+    left, top = float(box["x"]), float(box["y"])
+    right, bottom = left + float(box["width"]), top + float(box["height"])
+    for mark in root.findall("{*}g/{*}circle"):
+        assert left <= float(mark.attrib["cx"]) <= right
+        assert top <= float(mark.attrib["cy"]) <= bottom
+
+
+@pytest.mark.parametrize(
+    ("values", "limits"),
+    [([0.97, 0.985], (0.95, 1.0, 0.01)), ([0.62, 0.9], (0.5, 1.0, 0.1)),
+     ([0.0, 1.0], (0.0, 1.0, 0.2)), ([0.1, 0.25], (0.05, 0.3, 0.05)), ([1.0], (0.95, 1.0, 0.01)),
+     ([], (0.0, 1.0, 0.2))],
+)  # fmt: skip
+def test_limits_are_round(values, limits):
+    assert round_limits(values) == pytest.approx(limits)
 
 
 def test_a_models_name_cannot_spoil_the_drawing(models, tmp_path):

@@ -8,7 +8,8 @@ from PIL import Image, ImageDraw, ImageOps
 
 from datasetkit.pixels import Picture, read_header
 from datasetkit.taggers.prepare import at_least, fed, square
-from datasetkit.taggers.spec import FAMILIES, Spec, staged
+from datasetkit.taggers.spec import FAMILIES, Spec
+from datasetkit.taggers.steps import staged
 
 WD = FAMILIES["wd"]
 FILTERS = {

@@ -125,6 +125,20 @@ def test_hardware_can_be_chosen(folder, monkeypatch):
         Tagger(model_named(str(folder)))
 
 
+def test_a_card_whose_libraries_are_missing_leaves_stdout_alone(folder, monkeypatch, capfd):
+    offered = ["CUDAExecutionProvider", "CPUExecutionProvider"]
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: offered)
+    monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcudart"))
+    assert Tagger(model_named(str(folder))).fell_back
+    assert capfd.readouterr().out == ""
+
+
+def test_a_card_that_is_not_there_cannot_be_chosen(folder, monkeypatch):
+    monkeypatch.setenv(sessions.CHOICE, "cuda")
+    with pytest.raises(UsageError, match="DSK_PROVIDER=cuda: onnxruntime offers no such thing"):
+        Tagger(model_named(str(folder)))
+
+
 def test_a_model_that_ran_here_is_checked_without_starting_it(folder, monkeypatch):
     monkeypatch.setattr(sessions, "KEPT_FROM", 0)
     scores(folder)
@@ -134,3 +148,22 @@ def test_a_model_that_ran_here_is_checked_without_starting_it(folder, monkeypatc
     (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes()[:-40])
     with pytest.raises(ModelError, match="fetch it again"):
         Tagging(str(folder)).check()
+
+
+def test_weights_in_a_second_file_that_is_cut_off(folder):
+    model = onnx.load(folder / "model.onnx")
+    onnx.save(model, folder / "model.onnx", save_as_external_data=True, size_threshold=300,
+              location="model.onnx_data")  # fmt: skip
+    weights = folder / "model.onnx_data"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(ModelError, match=r"second file, which is not whole") as caught:
+        scores(folder)
+    assert f"delete '{weights}' and fetch it again" in str(caught.value)
+
+
+def test_a_model_of_the_cache_is_announced_by_its_name(models, tmp_path, caplog):
+    commit = "models--some--new-model/snapshots/" + "0123456789" * 4
+    folder = models.small_tagger(tmp_path / commit, 32)
+    with caplog.at_level(logging.INFO, "datasetkit.taggers"):
+        Tagger(model_named(str(folder)))
+    assert "new-model runs on CPU" in caplog.text and "0123456789" not in caplog.text

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from datasetkit.errors import ModelError, UsageError
-from datasetkit.taggers.spec import FAMILIES, Spec, parse_spec, read_spec, staged
+from datasetkit.taggers.spec import FAMILIES, Spec, parse_spec, read_spec
+from datasetkit.taggers.steps import staged
 
 
 def test_a_family_and_what_differs():
@@ -23,6 +24,13 @@ def test_nothing_said_is_the_wd_family():
     assert parse_spec("") == parse_spec("family: wd") == FAMILIES["wd"]
 
 
+def test_thresholds_without_a_general_one_leave_the_familys():
+    spec = parse_spec("family: joytag\nthresholds: {character: 0.7}")
+    assert spec.thresholds == {"general": 0.4, "character": 0.7}
+    assert parse_spec("thresholds: {}").thresholds == FAMILIES["wd"].thresholds
+    assert parse_spec("thresholds: {general: 0.4}").thresholds == {"general": 0.4}
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_field_can_be_written_down(family):
     spec = FAMILIES[family]
@@ -34,6 +42,13 @@ def test_every_field_can_be_written_down(family):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        ("family: [wd]", "there is no family"),
+        ("side: 5000", "side: at most 4096 pixels"),
+        ("canvas: 100000000", "canvas: at most 4096 pixels"),
+        ("labels: ''", "labels: the list needs a name"),
+        ("model: ''", "model: the ONNX file needs a name"),
+        ("model: C:evil.onnx", "no file's name"),
+        ("top: 1.0e+999", "top: must be a number"),
         ("sid: 448", "no key 'sid'; did you mean 'side'"),
         ("family: joytak", "no family 'joytak'; did you mean 'joytag'"),
         ("layout: NHCW", "layout: 'NHCW' is none of NHWC, NCHW"),
@@ -86,10 +101,19 @@ def test_a_file_that_is_no_description(tmp_path):
         ([{"type": "resize", "size": 384}], "resizes the short side"),
         ([{"type": "resize", "size": [384, 200]}], "no square"),
         ([{"type": "resize", "size": [8, 8], "interpolation": "hamming"}], "'hamming' is not"),
-        ([{"type": "pad_to_size", "size": 8, "background_color": "mauve"}], "'mauve' is not"),
+        ([{"type": "pad_to_size", "size": 8, "background_color": "mauve"}], "not 'mauve'"),
+        ([{"type": "pad_to_size", "size": 8, "background_color": [1, 2]}], "pad: three numbers"),
+        ([{"type": "normalize", "mean": [0.5], "std": [0.5]}], "mean: three numbers"),
+        ([{"type": "normalize", "mean": [0, 0, 0], "std": [0, 1, 1]}], "divided by 0"),
+        ([{"type": "resize", "size": "44"}], "'44' is no size"),
+        ([{"type": "resize", "size": [-1, -1]}], "is no size"),
+        ([{"type": "resize", "size": [100_000, 100_000]}], "is no size"),
         ([{"type": "resize", "size": [512, 512]}, {"type": "center_crop", "size": 448}], "crops"),
         ([{"size": 448}], "cannot be read"),
-        ("x", "cannot be read"),
+        ("x", "tells no steps"),
+        ([], "tells no steps"),
+        ({}, "tells no steps"),
+        (None, "tells no steps"),
     ],
 )
 def test_steps_that_are_not_known_are_refused(tmp_path, steps, message):

@@ -11,6 +11,7 @@ from PIL import Image
 
 from datasetkit.errors import ModelError, PictureError
 from datasetkit.taggers import tagger as taggers
+from datasetkit.taggers.choose import seen_in
 from datasetkit.taggers.models import model_named
 
 
@@ -155,3 +156,29 @@ def test_nothing_heavy_is_imported_before_work():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("key", ["output", "embedding"])
+def test_an_output_that_is_not_there_is_refused(models, tmp_path, key):
+    folder = models.small_tagger(tmp_path / "m", 64)
+    (folder / "tagger.yaml").write_text(f"{key}: nosuch\n")
+    with pytest.raises(ModelError, match=r"model\.onnx has no output 'nosuch'; it has: output$"):
+        Tagger(folder)
+
+
+def test_another_side_is_a_whole_sentence(models, tmp_path):
+    folder = models.small_tagger(tmp_path / "m", 64)
+    (folder / "tagger.yaml").write_text("side: 512\n")
+    with pytest.raises(ModelError) as caught:
+        Tagger(folder)
+    assert str(caught.value).endswith(
+        "takes ['batch', 64, 64, 3], but a tagger of its family takes [pictures, 512, 512, 3]; "
+        "'side: 64' in a tagger.yaml beside it would say so"
+    )
+
+
+def test_a_label_that_stands_twice_counts_once_by_the_surer(models, tmp_path):
+    labels = [("hat", 0), ("coat", 0), ("hat", 0)]
+    tagger = Tagger(models.fixed_tagger(tmp_path / "m", np.array([0.6, 0.5, 0.9]), labels))
+    seen = seen_in(tagger.scores(Image.new("RGB", (9, 9))), tagger.labels)
+    assert seen == {"general": {"hat": 0.9, "coat": 0.5}}
