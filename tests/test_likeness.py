@@ -9,7 +9,19 @@ import pytest
 from PIL import Image, ImageDraw, ImageFont
 
 from datasetkit.demo.drawing import ACCESSORIES, CHARACTERS, MOUTHS, Traits, draw
-from datasetkit.likeness import MAX_RADIUS, Likenesses, distance, fingerprint, same_picture
+from datasetkit.likeness import (
+    MAX_RADIUS,
+    Likenesses,
+    Look,
+    Relation,
+    Way,
+    distance,
+    fingerprint,
+    fingerprints,
+    relation,
+    same_picture,
+    turned,
+)
 from datasetkit.pixels import flattened
 
 SIZE = (600, 840)
@@ -102,6 +114,78 @@ def test_variants_are_not_the_same_picture(name):
         assert not same_picture(image, variant), what
         assert not same_picture(image, encoded(white(variant), "JPEG", quality=60)), what
         assert not same_picture(poor, variant), what
+
+
+@pytest.mark.parametrize("name", TRAITS)
+def test_a_variant_is_told_from_a_picture_of_something_else(name):
+    image = drawn(TRAITS[name])
+    for what, variant in variants(TRAITS[name]).items():
+        poor = encoded(white(scaled(variant, 0.6, Image.Resampling.LANCZOS)), "JPEG", quality=60)
+        for other in (variant, poor):
+            assert relation(Look(image), Look(other)) is Relation.VARIANT, what
+    for other in {*TRAITS} - {name}:
+        them = draw(TRAITS[other], 8, SIZE)[0]
+        assert relation(Look(image), Look(them)) is Relation.OTHER
+
+
+@pytest.mark.parametrize(
+    ("share", "quality"), [(1, 0), (2, 0), (4, 0), (8, 0), (1, 80), (2, 80), (4, 80)]
+)
+def test_a_small_change_in_a_large_picture_makes_a_variant(share, quality):
+    """A mouth or the eyes, of a figure that takes a small part of the picture."""
+    size = (1200, 1500)
+    inner = (size[0] // share, size[1] // share)
+
+    def placed(**other: str) -> Image.Image:
+        image = Image.linear_gradient("L").resize(size).convert("RGB")
+        figure = draw(replace(TRAITS["kohaku"], **other), 7, inner)[0]
+        image.paste(figure.convert("RGB"), (size[0] // 2 - inner[0] // 2, size[1] // 4 // share))
+        return encoded(image, "JPEG", quality=quality) if quality else image
+
+    first = Look(placed(), 512)
+    for other in ({"mouth": "straight"}, {"mouth": "open"}, {"eyes": "blue"}, {"shirt": "red"}):
+        assert relation(first, Look(placed(**other), 512)) is not Relation.SAME, other
+    assert relation(first, Look(placed(), 512)) is Relation.SAME
+    for again in (95, 60):
+        assert relation(first, Look(encoded(placed(), "JPEG", quality=again), 512)) is Relation.SAME
+
+
+def test_one_pixel_of_pixel_art_makes_a_variant():
+    rng = random.Random(3)
+    image = Image.new("RGB", (96, 96))
+    image.putdata([rng.choice([(0, 0, 0), (250, 250, 250), (200, 30, 30)]) for _ in range(96 * 96)])
+    other = image.copy()
+    other.putpixel((40, 50), (30, 30, 200))
+    assert relation(Look(image), Look(other)) is Relation.VARIANT
+    assert same_picture(image, image.resize((384, 384), Image.Resampling.NEAREST))
+
+
+def test_a_picture_made_small_for_the_look_tells_as_much():
+    traits = TRAITS["sumire"]
+    image = draw(traits, 7, (900, 1260))[0]
+    small = Look(image, 512)
+    assert small.size == (450, 630)
+    for other in copies(image):
+        assert relation(small, Look(other, 512)) is Relation.SAME
+    for mouth in ("smile", "straight"):
+        variant = draw(replace(traits, mouth=mouth), 7, (900, 1260))[0]
+        assert relation(small, Look(variant, 512)) is Relation.VARIANT
+
+
+def test_two_flat_pictures_are_no_variants():
+    red, blue = (Look(Image.new("RGB", (90, 90), colour)) for colour in ("red", "blue"))
+    assert relation(red, blue) is Relation.OTHER
+
+
+@pytest.mark.parametrize("way", Way)
+@pytest.mark.parametrize("name", TRAITS)
+def test_a_fingerprint_tells_how_a_picture_was_turned(name, way):
+    image = drawn(TRAITS[name])
+    known = fingerprints(image)
+    assert known[Way.UPRIGHT] == fingerprint(image)
+    assert distance(known[way], fingerprint(turned(image, way))) <= 2
+    others = [distance(known[other], fingerprint(turned(image, way))) for other in Way]
+    assert min(others) == others[list(Way).index(way)]
 
 
 def test_other_drawings_are_far_apart():
