@@ -9,23 +9,54 @@
 A word is a tag, with * for any letters; words beside each other all hold. ``kind:name`` is a tag
 of a kind (``character:hatsune*``), ``by:hand`` one that somebody said. Numbers and days are
 written as in a query. ``rating:`` is the site's, ``model_rating:g`` what a tagger says. What a
-picture does not tell (no score, no date) fulfils no condition.
+picture does not tell (no score, no date) fulfils no condition. docs/filters.md names all keys.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from datasetkit.bounds import Bound, bound_of, dates_of
-from datasetkit.errors import UsageError, did_you_mean
-from datasetkit.record import Record
-from datasetkit.tags import from_caption, matches
+from datasetkit.content import content_print
+from datasetkit.errors import PictureError, UsageError
+from datasetkit.record import Record, Tag
+from datasetkit.tags import from_caption, join_caption, matches, to_caption
+from datasetkit.tokens import count
 
 Test: TypeAlias = Callable[[Record], bool]
 
+NEAR = 0.75  # how alike a name must be to be suggested
 MOST = 50  # conditions inside of each other: a person nests three
+
+# What the stage filter measured and remembers; nothing is measured for a filter.
+MEASURED = ("sharpness", "jpeg_quality", "jpeg_damage", "uniform", "faces", "persons")
+
+
+def _measured(name: str) -> Callable[[Record], float | None]:
+    def told(record: Record) -> float | None:
+        facts = record.facts.get("filter")
+        if not isinstance(facts, dict):
+            return None
+        value = facts.get(name)
+        return value if isinstance(value, int | float) and _is_of(facts, record) else None
+
+    return told
+
+
+def _is_of(facts: Mapping[str, Any], record: Record) -> bool:
+    """Say whether the picture is still the one that was measured."""
+    try:
+        return bool(facts.get("file") == content_print(record.picture))
+    except PictureError:
+        return False
+
+
+def _words_of(record: Record) -> list[str]:
+    return [t.name if t.kind == "trigger" else to_caption(t.name) for t in record.tags]
+
 
 _NUMBERS: dict[str, Callable[[Record], float | None]] = {
     "score": lambda record: record.origin.score,
@@ -35,10 +66,18 @@ _NUMBERS: dict[str, Callable[[Record], float | None]] = {
     "ratio": lambda record: max(record.picture.size) / min(record.picture.size),
     "mpixels": lambda record: record.picture.size[0] * record.picture.size[1] / 1e6,
     "tags": lambda record: len(record.tags),
+    "tokens": lambda record: count(join_caption(_words_of(record))),
+    **{name: _measured(name) for name in MEASURED},
 }
-KINDS = ("general", "artist", "copyright", "character", "meta", "species", "lore", "trigger")
+KINDS = (
+    "general", "artist", "copyright", "character", "meta", "species", "lore", "trigger",
+    "outfit", "quality",
+)  # fmt: skip
 _RATINGS = {"general": "g", "safe": "g", "sensitive": "s", "questionable": "q", "explicit": "e"}
-_KEYS = (*_NUMBERS, *KINDS, "rating", "model_rating", "site", "id", "key", "filetype", "date", "by")
+_KEYS = (
+    *_NUMBERS, *KINDS, "rating", "model_rating", "site", "id", "name", "key", "filetype", "date",
+    "by",
+)  # fmt: skip
 
 _TOKEN = re.compile(r"\s*(?:([()])|(-(?=\S)))")
 _WORDS = {"and", "or", "not"}
@@ -58,6 +97,49 @@ def where(text: str) -> Test:
     if reader.left:
         raise UsageError(f"the filter {text!r}: {reader.left[0]!r} closes nothing")
     return test
+
+
+def unmet(text: str, records: Iterable[Record], so: str = "") -> str:
+    """Say that no picture fulfils a filter, what follows, and what may have been meant instead."""
+    said = "; ".join(filter(None, (f"no picture fulfils {text!r}", so)))
+    names: dict[str, set[str]] = {}  # by kind, and "" for all that stand or stood
+    for record in records:
+        names.setdefault("", set()).update(record.names, record.removed)
+        for tag in record.tags:
+            names.setdefault(tag.kind, set()).add(_called(tag))
+    parts = _parts(text)
+    hint = _joined(parts, names.get("", set())) or next(
+        filter(None, (_nearest(part, names) for part in parts)), ""
+    )
+    return f"{said}; {hint}" if hint else said
+
+
+def _joined(parts: list[str], names: set[str]) -> str:
+    """Words side by side that are one tag: ``long hair``; the most that make one."""
+    for many in range(len(parts), 1, -1):
+        for start in range(len(parts) - many + 1):
+            words = parts[start : start + many]
+            name = "_".join(words)
+            if name in names and _WORDS.isdisjoint(words):
+                return f'did you mean {name} (or "{" ".join(words)}" in quotes)?'
+    return ""
+
+
+def _nearest(word: str, names: Mapping[str, set[str]]) -> str:
+    """What is near to a tag that no picture has; "" for a condition of another sort."""
+    key, _, value = word.partition(":")
+    if word in _WORDS or word in {"(", ")", "-"} or key in {*_NUMBERS, *_TEXTS}:
+        return ""
+    kind = key if key in KINDS and value else ""
+    name = from_glob((value if kind else word).replace('"', ""))
+    known = names.get(kind, set())
+    if name in known or any(mark in name for mark in "*?"):
+        return ""
+    if near := get_close_matches(name, known, n=1, cutoff=NEAR):
+        return f"did you mean '{kind}{':' * bool(kind)}{near[0]}'?"
+    if not kind and value and key.isalpha():
+        return f"there is no key '{key}', and no tag '{name}'"
+    return ""
 
 
 class _Reader:
@@ -149,12 +231,16 @@ def _condition(word: str) -> Test:
         return _number(_NUMBERS[key], bound_of(key, value))
     if key in KINDS:
         pattern = from_glob(value)
-        return lambda record: any(t.kind == key and matches(t.name, pattern) for t in record.tags)
+        return lambda record: any(
+            t.kind == key and matches(_called(t), pattern) for t in record.tags
+        )
     if key in _TEXTS:
         return _TEXTS[key](value)
-    near = did_you_mean(key, _KEYS)
-    if near.startswith("did") and len(key) > 3:
-        raise UsageError(f"the filter knows no {key!r}; {near} (quote a tag that has a colon)")
+    near = get_close_matches(key, _KEYS, n=1, cutoff=NEAR)
+    if near and len(key) > 3:
+        raise UsageError(
+            f"the filter knows no {key!r}; did you mean '{near[0]}'? (quote a tag with a colon)"
+        )
     return _tag(word.replace('"', ""))
 
 
@@ -163,13 +249,18 @@ def from_glob(text: str) -> str:
     return text.replace(" ", "_") if any(mark in text for mark in "*?") else from_caption(text)
 
 
+def _called(tag: Tag) -> str:
+    """A tag's name in booru form; a trigger is kept as a person writes it."""
+    return from_caption(tag.name) if tag.kind == "trigger" else tag.name
+
+
 def _tag(text: str) -> Test:
     pattern = from_glob(text)
     if not pattern:
         raise UsageError(f"the filter: {text!r} is no tag")
     if not any(mark in pattern for mark in "*?"):
-        return lambda record: any(tag.name == pattern for tag in record.tags)
-    return lambda record: any(matches(tag.name, pattern) for tag in record.tags)
+        return lambda record: any(_called(tag) == pattern for tag in record.tags)
+    return lambda record: any(matches(_called(tag), pattern) for tag in record.tags)
 
 
 def _number(number: Callable[[Record], float | None], bound: Bound) -> Test:
@@ -225,13 +316,24 @@ def _post(value: str) -> Test:
     return test
 
 
+def _name(value: str) -> Test:
+    """A file's name as people see it, or without its suffix; a bracket is no glob's."""
+    pattern = value.replace("[", "[[]")
+
+    def test(record: Record) -> bool:
+        return any(fnmatchcase(n, pattern) for n in (record.key, record.picture.path.name))
+
+    return test
+
+
 _TEXTS: dict[str, Callable[[str], Test]] = {
     "rating": _rating,
     "model_rating": _model_rating,
     "date": _day,
     "site": _site,
     "id": _post,
-    "key": lambda value: lambda record: fnmatchcase(record.key, value.replace("[", "[[]")),
+    "name": _name,
+    "key": _name,
     "filetype": lambda value: (
         lambda record: (
             record.picture.path.suffix.lower().lstrip(".").replace("jpeg", "jpg")

@@ -8,7 +8,7 @@ import pytest
 from datasetkit.errors import UsageError
 from datasetkit.pixels import Picture
 from datasetkit.record import Origin, Record, Tag
-from datasetkit.where import where
+from datasetkit.where import _KEYS, where
 
 NAMES = ("solo", "1girl", "long_hair", ">_<", ":d", "nier:automata")
 PICTURE = Record(
@@ -48,6 +48,7 @@ BARE = Record("mine", Picture(Path("mine.jpeg"), (64, 64)))
         "width:1000 height:<501 side:500 ratio:2 mpixels:0.5 tags:8",
         "rating:g,s rating:general",
         "site:danbooru id:5,6 key:dan*_5 filetype:PNG",
+        "name:dan*_5 name:danbooru_?.png -name:danbooru_[5] -name:*.jpg",
         "date:2024-01-01..2024-06-30",
     ],
 )
@@ -92,6 +93,7 @@ def test_the_rating_of_models_is_asked_for_apart_from_the_sites() -> None:
         ("solo)", "closes nothing"),
         ('"long hair', "a quote is not closed"),
         ("scor:>5", "did you mean 'score'?"),
+        ("with:5", "did you mean 'width'?"),
         ("score:many", "no number"),
         ("rating:x", "there are g, s, q, e"),
         ("model_rating:x", "model_rating:x is none; there are g, s, q, e"),
@@ -102,3 +104,38 @@ def test_the_rating_of_models_is_asked_for_apart_from_the_sites() -> None:
 def test_what_is_not_understood_is_named(text: str, said: str) -> None:
     with pytest.raises(UsageError, match=re.escape(said)):
         where(text)
+
+
+def test_words_of_quality_outfits_and_tokens_are_asked_for() -> None:
+    made = (Tag("best_quality", "quality"), Tag("beach_day", "outfit"), Tag("ohwx_X", "trigger"))
+    picture = Record("a", BARE.picture, made)
+    assert where("quality:best* outfit:beach_day tokens:>=8 -tokens:>20")(picture)
+    assert not where("quality:beach* or outfit:b* tokens:>75")(picture)
+    assert where("tokens:0")(BARE)
+
+
+def test_the_page_for_people_names_every_key_with_an_example_that_is_understood() -> None:
+    page = (Path(__file__).parent.parent / "docs/filters.md").read_text()
+    rows = [re.findall(r"`([^`]+)`", line) for line in page.splitlines() if line.startswith("| `")]
+    for cells in rows:
+        where(cells[0])
+    told = {cells[0]: cells[1] for cells in rows if len(cells) > 1 and cells[0] in _KEYS}
+    assert set(told) == set(_KEYS)
+    for key, example in told.items():
+        where(example)
+        assert example.removeprefix("-").startswith(f"{key}:")
+
+
+@pytest.mark.parametrize("text", ["source:x", "core:x"])
+def test_only_what_is_near_is_suggested(text: str) -> None:
+    if text == "source:x":
+        assert not where(text)(PICTURE)
+        return
+    with pytest.raises(UsageError, match="did you mean 'score'"):
+        where(text)
+
+
+def test_a_trigger_is_found_by_either_spelling() -> None:
+    one = BARE.with_tags([Tag("zero two (x)", "trigger", ("clean",))])
+    for text in ("zero_two_(x)", '"zero two (x)"', "zero*", "trigger:zero_two*"):
+        assert where(text)(one), text
