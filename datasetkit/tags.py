@@ -18,11 +18,16 @@ _PLAIN = re.compile(r"[!-+\--9;=-^`-{}~]+(?:_[!-+\--9;=-^`-{}~]+)*")
 
 # A name whose letters never stand two in a row is a face: its underscores are part of the drawing.
 _WORD = re.compile(r"[^\W_]{2}")
+_WHO = re.compile(r"[^\W_]_\([^\W_]\)")  # a_(b) is somebody called a
 # Control, format (right-to-left marks, zero-width), surrogate and private code points, and line
 # separators: none belongs in a tag, and each can break a caption or its display.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 _EXTRA = re.compile(r"<\w[\w:]*")  # <lora:name:0.8> would load something
 _WEIGHT = re.compile(r"(\([^()]*):(?=[\d.]+\))")  # (name:1.5) would weigh more
+# What Pony models are asked by is written with underscores.
+_ASKED = re.compile(
+    r"score_\d(?:_up)?|rating_(?:safe|questionable|explicit)|source_(?:pony|furry|cartoon|anime)"
+)
 _BARS = re.compile(r"\|{3,}")  # kohya's keep_tokens_separator
 
 
@@ -38,12 +43,15 @@ def clean_name(raw: str) -> str:
 
 def is_face(name: str) -> bool:
     """Say whether a name is a kaomoji (``>_<``, ``o_o``, ``||_||``), whose underscores stay."""
-    return "_" in name and not _WORD.search(name)
+    return "_" in name and not (_WORD.search(name) or _WHO.fullmatch(name))
 
 
 def to_caption(name: str) -> str:
-    """Write a booru name as captions have it: ``long_hair`` -> ``long hair``, ``>_<`` stays."""
-    return name if is_face(name) else name.replace("_", " ")
+    """Write a booru name as captions have it: ``long_hair`` -> ``long hair``, ``>_<`` stays.
+
+    So does ``score_8_up``.
+    """
+    return name if is_face(name) or _ASKED.fullmatch(name) else name.replace("_", " ")
 
 
 def from_caption(text: str) -> str:

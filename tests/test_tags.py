@@ -37,6 +37,11 @@ def test_faces_keep_their_underscores(face: str) -> None:
     assert matches(face, face)
 
 
+def test_a_name_of_one_letter_with_another_in_brackets_is_no_face() -> None:
+    assert not is_face("a_(b)") and to_caption("a_(b)") == "a (b)"
+    assert from_caption("a (b)") == "a_(b)"
+
+
 @pytest.mark.parametrize("face", [">_<", "<o>_<o>", "<|>_<|>"])
 def test_faces_arrive_escaped(face: str) -> None:
     assert clean_name(face.replace("<", "&lt;").replace(">", "&gt;")) == face

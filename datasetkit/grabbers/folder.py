@@ -12,6 +12,7 @@ from pathlib import Path
 from datasetkit.dataset.captions import caption_path, read_caption
 from datasetkit.dataset.places import MEMORY
 from datasetkit.errors import DatasetError, PictureError, UsageError
+from datasetkit.frames import VIDEOS
 from datasetkit.grabbers.sidecars import (
     FOLDER,
     KINDS,
@@ -23,12 +24,15 @@ from datasetkit.grabbers.sidecars import (
     strictest,
     typed,
 )
+from datasetkit.grabbers.stills import FRAMES, frames_meant, still_keys
 from datasetkit.names import safe_stem, same_file
-from datasetkit.pixels import SUFFIXES, Picture
+from datasetkit.pixels import SUFFIXES, Picture, read_header
 from datasetkit.record import Record, Tag
 from datasetkit.stage import Drop, Find, Known, Note, Source, opt
 from datasetkit.tags import clean_name, from_caption, is_face
 
+MOVES = "animated; --frames first takes a still"
+NAMED = 5  # files that were passed over; the rest are counted
 BESIDE = {".txt", ".json", ".npz", ""}  # what lies beside pictures and is no picture itself
 
 _KINDS = KINDS | {"series": "copyright"}  # as Hydrus has it
@@ -51,7 +55,8 @@ class Folder(Source):
 
     Pictures are copied; the folder itself is never changed. Folders below it are searched too,
     but for hidden ones and other datasets; links are not followed. A picture that was taken in
-    before, or that was removed from the dataset since, is passed over.
+    before, or that was removed from the dataset since, is passed over. So is an animation, unless
+    --frames asks for stills of it (then also of videos).
 
     Tags come from name.txt or name.png.txt: with commas, one a line, or with spaces between as
     imgbrd-grabber writes them (blue_eyes long_hair artist:someone). A line is such a list where
@@ -63,9 +68,11 @@ class Folder(Source):
     """
 
     path: str = opt(..., "the folder that holds the pictures", argument=True)
+    frames: str = opt("", FRAMES)
 
     def check(self) -> None:
-        """Raise UsageError where there is no such folder."""
+        """Raise UsageError where there is no such folder, and for frames that are no number."""
+        frames_meant(self.frames)
         if not Path(self.path).is_dir():
             raise UsageError(f"there is no folder {self.path}")
 
@@ -75,17 +82,19 @@ class Folder(Source):
         root = Path(self.path)
         if root.resolve() == known.path.resolve():
             raise UsageError(f"{root} is the dataset itself; what is put into it is taken in")
+        frames = frames_meant(self.frames)
         taken: set[str] = set()
+        left: dict[str, list[str]] = {}  # files that people are told of, by the reason
         pictures = 0
         for path in _files(root):
             suffix = path.suffix.lower()
             if path.is_symlink() or not path.is_file():  # a FIFO would wait for ever
                 yield Drop("not a plain file")
-            elif suffix in SUFFIXES:
+            elif suffix in SUFFIXES or (frames and suffix in VIDEOS):
                 pictures += 1
                 try:
                     told = read_all_beside(path)
-                    record = _record(path, root, told, taken, known)
+                    record = _record(path, root, told, taken, known, frames)
                 except (DatasetError, OSError) as error:
                     text = f"{_below(path, root)} is left out: {error}"
                     yield Note(text, warning=True)
@@ -93,15 +102,20 @@ class Folder(Source):
                     continue
                 if record.key in known:
                     yield Drop("known already")
-                elif rule := told.refused():
-                    yield Drop(rule)
+                elif why := told.refused() or (MOVES if not frames and _moves(path) else ""):
+                    left.setdefault(why, []).append(_below(path, root))
+                    yield Drop(why)
                 else:
                     if told.ignored:
                         text = f"{_below(path, root)} comes in, but {told.ignored}"
                         yield Note(text, warning=True)
-                    yield Find(record, record.picture.path.name, partial(_copy, path))
+                    name = record.picture.path.name
+                    yield Find(record, name, partial(_copy, path), frames=frames)
             elif suffix not in BESIDE:
                 yield Drop(f"a {suffix} file")
+        for why, files in left.items():
+            more = f" and {len(files) - NAMED} more" if len(files) > NAMED else ""
+            yield Note(f"passed over: {', '.join(files[:NAMED])}{more} ({why})")
         if not pictures:
             readable = ", ".join(sorted(SUFFIXES))
             yield Note(f"no pictures in {self.path} (files ending in {readable})", warning=True)
@@ -202,6 +216,14 @@ def _below(path: Path, folder: Path) -> str:
     return path.relative_to(folder).as_posix()
 
 
+def _moves(path: Path) -> bool:
+    """Say whether a file is an animation; one that cannot be read is looked at when it is here."""
+    try:
+        return read_header(path)[2] > 1
+    except PictureError:
+        return False
+
+
 def _copy(source: Path, target: Path) -> None:
     try:
         file = source.open("rb")
@@ -229,17 +251,30 @@ def _files(folder: Path) -> list[Path]:
     return sorted(found, key=lambda path: [same_file(part) for part in path.parts] + [str(path)])
 
 
-def _record(path: Path, folder: Path, told: Told, taken: set[str], known: Known) -> Record:
-    """Describe one file; two files of one name get keys that differ, the same ones each time."""
+def _record(
+    path: Path, folder: Path, told: Told, taken: set[str], known: Known, frames: int
+) -> Record:
+    """Describe one file; two files of one name get keys that differ, the same ones each time.
+
+    So do two of which one is called as the other's second frame.
+    """
     with path.open("rb") as file:
         md5 = hashlib.file_digest(file, partial(hashlib.md5, usedforsecurity=False)).hexdigest()
     key = safe_stem(path.stem)
     standing = known.origin(known.like(key) or key)
-    if same_file(key) in taken or (standing and standing.md5 != md5):
+    moves = frames > 1 and (path.suffix.lower() in VIDEOS or _moves(path))
+    stills = still_keys(key, frames) if moves else []
+    if standing:
+        another = standing.md5 != md5
+    else:
+        origins = [known.origin(known.like(still) or still) for still in stills]
+        another = any(origin and origin.md5 for origin in origins)  # no still has a file's own
+        another |= any(same_file(still) in taken for still in stills)
+    if same_file(key) in taken or another:
         key = f"{key}-{md5[:8]}"
     elif standing:
         key = known.like(key) or key
-    taken.add(same_file(key))
+    taken.update(map(same_file, (key, *(still_keys(key, frames) if moves else ()))))
     if told.origin.post:
         origin = replace(told.origin, md5=md5)  # the file's own: a copy may have been made smaller
     else:

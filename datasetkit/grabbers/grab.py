@@ -15,10 +15,9 @@ from datasetkit.grabbers.search import AT_ONCE_MOST, Search, asking, open_sessio
 from datasetkit.grabbers.selection import Artists, Wishes
 from datasetkit.grabbers.site import RATINGS, Site
 from datasetkit.grabbers.sites import all_sites, site_named
+from datasetkit.grabbers.stills import FRAMES, frames_meant
 from datasetkit.safety import check_query
 from datasetkit.stage import Choose, Drop, Find, Known, Note, Source, opt
-
-FRAMES_MOST = 100
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Grab(Source):
     per_artist: int = opt(0, "pictures of one artist at most; 0 for any number", ge=0)
     exclude: tuple[str, ...] = opt((), "leave out posts with these tags, or globs (*_cosplay)")
     file: str = opt("original", "which file to fetch: original, large or sample")
-    frames: str = opt("", "of videos and animations take the first frame, or so many (first or 8)")
+    frames: str = opt("", FRAMES)
     name: str = opt(DEFAULT, "names of the files: {site}, {id}, {position}, {md5}, {artist} …")
     newer: bool = opt(False, "only what was posted since this query was grabbed last")
     exact: bool = opt(False, "take names as they stand, without asking or warning")
@@ -68,7 +67,7 @@ class Grab(Source):
             )
         if self.file not in FILES:
             raise UsageError(f"there is no file {self.file!r}; it is one of {', '.join(FILES)}")
-        self._frames()
+        frames_meant(self.frames)
         for site, query, letters in self._understood():
             credentials_for(site)
             family_of(site).plan(query, letters, site, {})
@@ -142,7 +141,7 @@ class Grab(Source):
                     artists=artists,
                     limit=self._limit(query),
                     file=self.file,
-                    frames=self._frames(),
+                    frames=frames_meant(self.frames),
                     template=self.name,
                     newer=self.newer,
                     exact=self.exact,
@@ -189,15 +188,6 @@ class Grab(Source):
 
     def _limit(self, query: Query) -> int:
         return self.limit if query.limit is None else query.limit
-
-    def _frames(self) -> int:
-        if self.frames in {"", "first"}:
-            return int(bool(self.frames))
-        if not self.frames.isascii() or not self.frames.isdigit():
-            raise UsageError(f"frames {self.frames!r} is neither 'first' nor a number")
-        if not 1 <= int(self.frames) <= FRAMES_MOST:
-            raise UsageError(f"frames {self.frames} is not between 1 and {FRAMES_MOST}")
-        return int(self.frames)
 
 
 def _ratings(letters: str) -> str:

@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 
 from datasetkit.dataset import Dataset
-from datasetkit.engines.events import Outcome
+from datasetkit.engines.events import Outcome, Said
 from datasetkit.engines.local import run_leg
 from datasetkit.errors import UsageError
-from datasetkit.grabbers.folder import Folder
+from datasetkit.grabbers.folder import MOVES, Folder
 
 Draw = Callable[..., Path]
 Tree = Callable[[Path], dict[str, bytes]]
@@ -53,8 +53,7 @@ def test_broken_and_foreign_files_are_named_and_the_rest_goes_on(
     outcome = take_in(gallery, tmp_path / "set")
     assert outcome.added == 6
     assert set(outcome.errors) == {"cut.png", "text.png", "empty.jpg"}
-    assert outcome.rejected["folder: animated"] == 1
-    assert outcome.passed_over == {"a .mp4 file": 1, "a .dat file": 1}
+    assert outcome.passed_over == {"a .mp4 file": 1, "a .dat file": 1, MOVES: 1}
     assert (tmp_path / "set/.dsk/rejected/cut.png").exists()
     assert take_in(gallery, tmp_path / "set").idle
 
@@ -167,3 +166,72 @@ def test_the_folder_itself_is_never_changed(tmp_path: Path, gallery: Path, tree:
 def test_no_folder_is_said() -> None:
     with pytest.raises(UsageError, match="there is no folder nowhere"):
         Folder("nowhere").check()
+
+
+def moving(path: Path, pictures: int = 3) -> Path:
+    frames = [Image.new("RGB", (8, 8), (80 * number, 0, 0)) for number in range(pictures)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    return path
+
+
+def told_of(folder: Path, home: Path, frames: str = "") -> tuple[Outcome, list[str]]:
+    said: list[str] = []
+    with Dataset(home, write=True) as dataset:
+        outcome = run_leg(
+            dataset,
+            [Folder(str(folder), frames=frames)],
+            lambda event: said.append(event.text) if isinstance(event, Said) else None,
+        )
+    return outcome, said
+
+
+def test_what_moves_is_named_and_the_option_with_it(tmp_path: Path, gallery: Path) -> None:
+    moving(gallery / "moves.gif")
+    moving(gallery / "turns.webp")
+    outcome, said = told_of(gallery, tmp_path / "set")
+    assert outcome.added == 6 and outcome.passed_over == {MOVES: 2}
+    assert "--frames first" in MOVES
+    assert said == [f"passed over: moves.gif, turns.webp ({MOVES})"]
+    again, _ = told_of(gallery, tmp_path / "set", "first")
+    assert again.added == 2 and set(keys(tmp_path / "set")) >= {"moves", "turns"}
+    assert told_of(gallery, tmp_path / "set", "first")[0].idle
+
+
+def test_several_frames_of_what_moves(tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    moving(folder / "moves.gif", 3)
+    (folder / "moves.txt").write_text("solo")
+    outcome, _ = told_of(folder, tmp_path / "set", "2")
+    assert outcome.added == 2 and keys(tmp_path / "set") == ["moves_f02", "moves"]
+    assert (tmp_path / "set/moves_f02.txt").read_text() == "solo\n"
+    assert told_of(folder, tmp_path / "set", "2")[0].idle
+
+
+@pytest.mark.parametrize("frames", ["all", "0", "101", "-1"])
+def test_frames_that_are_none_are_refused(tmp_path: Path, frames: str) -> None:
+    with pytest.raises(UsageError, match=f"frames '?{frames}"):
+        Folder(str(tmp_path), frames=frames).check()
+
+
+def test_what_the_rules_refuse_is_named(tmp_path: Path, gallery: Path, draw: Draw) -> None:
+    for number in range(7):
+        draw(gallery / f"bad{number}.png")
+        (gallery / f"bad{number}.txt").write_text("1girl, loli")
+    _, said = told_of(gallery, tmp_path / "set")
+    (line,) = said
+    named = "bad0.png, bad1.png, bad2.png, bad3.png, bad4.png and 2 more"
+    assert line.startswith(f"passed over: {named} (safety rule ")
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_a_still_takes_no_other_pictures_name(tmp_path: Path, draw: Draw, before: bool) -> None:
+    folder = tmp_path / "in"
+    other = draw(folder / "moves_f02.png").read_bytes()
+    if before:
+        told_of(folder, tmp_path / "set")
+    moving(folder / "moves.gif", 3)
+    told_of(folder, tmp_path / "set", "2")
+    files = sorted(tmp_path.glob("set/*.png"))
+    assert len(files) == 3 and other in [file.read_bytes() for file in files]
+    assert told_of(folder, tmp_path / "set", "2")[0].idle
