@@ -12,18 +12,23 @@ from datasetkit.tags import split_caption
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif"})  # kohya's that we decode
 SEPARATOR = "|||"  # keep_tokens_separator: what stands before it is not shuffled
+MASKS = "masks"  # beside the sub-folders: what is black in a picture's mask is not learned
 _FOLDER = re.compile(r"(\d+)_(.*)")
 
 
 @dataclass(frozen=True)
 class Example:
-    """One picture to learn from. ``folder`` is the sub-folder's name, ``caption`` one line."""
+    """One picture to learn from. ``folder`` is the sub-folder's name, ``caption`` one line.
+
+    ``mask`` is the file that says what of it is learned (white), None where all of it is.
+    """
 
     path: Path
     folder: str
     caption: str
     repeats: int
     captioned: bool = True
+    mask: Path | None = None
 
     @property
     def name(self) -> str:
@@ -72,19 +77,20 @@ def read(folder: Path) -> list[Example]:
     """Find the examples of a training folder, in a stable order.
 
     Sub-folders are named ``repeats_words``; others are passed over, as kohya does. A picture's
-    caption is the first line of its ``.txt``; without one it is the folder's words. Raises
-    DatasetError where nothing can be learned from.
+    caption is the first line of its ``.txt``; without one it is the folder's words. Its mask lies
+    under its stem in ``masks``. Raises DatasetError where nothing can be learned from.
     """
     if not folder.is_dir():
         raise DatasetError(
             f"there is no training folder {folder}; dsk repeats makes one, --data names another"
         )
+    masks = _masks(folder / MASKS)
     examples = []
     for place in sorted(path for path in folder.iterdir() if path.is_dir()):
         named = _FOLDER.fullmatch(place.name)
         if named:
             examples += [
-                _example(path, place.name, named[2], int(named[1]))
+                _example(path, place.name, named[2], int(named[1]), masks.get(path.stem))
                 for path in sorted(place.iterdir())
                 if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
             ]
@@ -117,15 +123,23 @@ def names(caption: str) -> list[str]:
     return split_caption(caption.replace(SEPARATOR, ","))
 
 
-def _example(path: Path, folder: str, words: str, repeats: int) -> Example:
+def _masks(folder: Path) -> dict[str, Path]:
+    """The masks by their pictures' stems."""
+    if not folder.is_dir():
+        return {}
+    files = (path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES)
+    return {path.stem: path for path in files if not path.name.startswith(".")}
+
+
+def _example(path: Path, folder: str, words: str, repeats: int, mask: Path | None) -> Example:
     file = path.with_suffix(".txt")
     if not file.is_file():
-        return Example(path, folder, words, repeats, captioned=False)
+        return Example(path, folder, words, repeats, captioned=False, mask=mask)
     try:
         text = file.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise DatasetError(f"{file} is not UTF-8; save it as UTF-8") from error
-    return Example(path, folder, (text.splitlines() or [""])[0].strip(), repeats)
+    return Example(path, folder, (text.splitlines() or [""])[0].strip(), repeats, mask=mask)
 
 
 def _tags(text: str) -> list[str]:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from datasetkit.backend import lora
 from datasetkit.backend.buckets import Buckets, fit
 from datasetkit.backend.noise import generator
-from datasetkit.errors import ModelError
-from datasetkit.pixels import decode
+from datasetkit.errors import ModelError, PictureError
+from datasetkit.pixels import decode, read_header
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -66,6 +66,28 @@ class Latents:
         mean, deviation = found.mean[0].float().cpu(), found.std[0].float().cpu()
         drawn = torch.randn(mean.shape, generator=generator(words))
         return torch.addcmul(mean, deviation, drawn)
+
+
+def learned_share(mask: Path, picture: Path, buckets: Buckets, flip: bool) -> "Tensor":
+    """How much of each place of a latent is learned, 0..1: (1, height/8, width/8) in fp32.
+
+    The mask's red channel, as kohya takes it, brought to the bucket as the picture is and then to
+    the latent's size by the mean over each place's pixels. Raises PictureError for a mask that
+    cannot be read or is not of the picture's size.
+    """
+    import numpy
+    import torch
+
+    image = on_white(decode(mask))
+    size = read_header(picture)[1]
+    if image.size != size:
+        raise PictureError(
+            f"the mask {mask.name} is {image.width}x{image.height}, its picture {size[0]}x{size[1]}"
+        )
+    red = fit(image.getchannel(0), *buckets.assign(*size))
+    share = torch.from_numpy(numpy.array(red)).float()[None] / 255
+    share = share.flip(-1) if flip else share
+    return torch.nn.functional.avg_pool2d(share, 8)
 
 
 def on_white(image: "Image") -> "Image":

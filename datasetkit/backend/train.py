@@ -31,6 +31,8 @@ class Train(Task):
     Names, numbers and file format are kohya's, so every WebUI and ComfyUI reads the result.
     A run that was stopped goes on after its last whole epoch. A run that is finished does nothing.
     With other settings or pictures it trains anew; what was there moves to `lora/earlier/`.
+
+    What is black in a picture's mask (`train/masks/`, from `dsk text --how mask`) is not learned.
     """
 
     base: str = opt("", "the base model: .safetensors, diffusers folder or Hugging Face name "
@@ -124,7 +126,7 @@ class Train(Task):
         self, row: Family, base: Path, examples: Sequence[Example], contents: Mapping[Path, str]
     ) -> dict[str, Any]:
         """All that the result depends on; a training is resumed only where this is the same."""
-        rows = [(e.name, contents[e.path], e.caption, e.repeats) for e in examples]
+        rows = [(e.name, contents[e.path], e.caption, e.repeats, *_mask(e)) for e in examples]
         places = {"base", "config", "data", "out", "name", "gradient_checkpointing"}
         options = {key: getattr(self, key) for key in vars(self) if key not in places}
         return options | {
@@ -132,6 +134,11 @@ class Train(Task):
             "pictures": hashlib.sha256(repr(rows).encode()).hexdigest(),
             "base": checkpoint.digest(base, checkpoint.PARTS),
         }
+
+
+def _mask(example: Example) -> list[str]:
+    """What tells an example's mask; nothing without one, as it was before there were masks."""
+    return [hashlib.sha256(example.mask.read_bytes()).hexdigest()] if example.mask else []
 
 
 def _allowed(examples: Sequence[Example], dataset: Dataset) -> tuple[list[Example], list[Note]]:

@@ -78,12 +78,13 @@ class Run:
 
     def prepare(self, cache: Path) -> Iterator[Work]:
         """Put every picture into its bucket and encode it, or read what was encoded before."""
-        from datasetkit.backend.latents import Latents
+        from datasetkit.backend.latents import Latents, learned_share
 
         buckets = buckets_for(self.resolution, self.options.upscale)
         identity = checkpoint.vae_identity(self.base.vae)
         source = Latents(self.base.vae, identity, buckets, cache)
         self.latents: dict[tuple[Path, bool], Tensor] = {}
+        self.shares: dict[tuple[Path, bool], Tensor] = {}  # of the pictures that have a mask
         left_out: list[str] = []
         kept = 0
         for number, example in enumerate(self.examples, 1):
@@ -91,6 +92,10 @@ class Run:
             for flip in (False, True)[: 1 + self.options.flip]:
                 try:
                     latent, was_there = source.get(example.path, self.contents[example.path], flip)
+                    if example.mask:
+                        share = learned_share(example.mask, example.path, buckets, flip)
+                        if float(share.min()) < 1:
+                            self.shares[example.path, flip] = share
                 except PictureError as error:
                     left_out.append(f"{example.name} ({error})")
                     break
@@ -104,6 +109,10 @@ class Run:
             raise PictureError("no picture of the training folder can be used")
         if kept:
             yield Note(f"{kept} of {len(self.latents)} latents were there from before")
+        masked = sum((example.path, False) in self.shares for example in self.examples)
+        if masked:
+            yield Note(f"{masked} of {len(self.examples)} pictures have a mask: what is black in "
+                       "it is not learned")  # fmt: skip
         self.base.vae.to("cpu")
 
     @cached_property
@@ -192,7 +201,10 @@ class Run:
             hidden = self._hear(texts)
             noisy = noisy.to(device, self.base.dtype)
             found = self.base.unet(noisy, when.to(device), encoder_hidden_states=hidden).sample
-        wrong = (found.float() - wanted.to(device)).pow(2).mean(dim=(1, 2, 3))
+        wrong = (found.float() - wanted.to(device)).pow(2)
+        if self.shares:  # as kohya does: what is not looked at counts as learned already
+            wrong = wrong * self._shares(epoch, rows).to(device)
+        wrong = wrong.mean(dim=(1, 2, 3))
         if options.min_snr:  # as kohya does, by the schedule before its rescale to ztSNR
             ratio = noise.snr(noise.alphas())[when]
             wrong = wrong * noise.min_snr(ratio, options.min_snr, row.prediction).to(device)
@@ -224,10 +236,25 @@ class Run:
         for place in rows:
             example = self.repeated[place]
             chance = Random(f"{self.options.seed} {epoch} {place}")
-            flip = self.options.flip and chance.random() < 0.5
+            flip = self._flipped(chance)
             latents.append(self.latents[example.path, flip])
             texts.append(self.shuffling.say(example.caption, chance))
         return torch.stack(latents), texts
+
+    def _shares(self, epoch: int, rows: Sequence[int]) -> "Tensor":
+        """How much of each place of a batch's latents is learned: (rows, 1, h, w), 0..1."""
+        import torch
+
+        shares = []
+        for place in rows:
+            path = self.repeated[place].path
+            flip = self._flipped(Random(f"{self.options.seed} {epoch} {place}"))
+            all_of_it = torch.ones(1, *self.latents[path, flip].shape[1:])
+            shares.append(self.shares.get((path, flip), all_of_it))
+        return torch.stack(shares)
+
+    def _flipped(self, chance: Random) -> bool:
+        return self.options.flip and chance.random() < 0.5
 
     def _hear(self, texts: Sequence[str]) -> "Tensor":
         """The text encoder's states; kept by text where it learns nothing and texts come again."""

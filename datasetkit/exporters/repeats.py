@@ -17,8 +17,11 @@ from datasetkit.dataset.captions import caption_path
 from datasetkit.dataset.lines import drafts, write_file
 from datasetkit.dataset.places import save
 from datasetkit.errors import DatasetError, UsageError
+from datasetkit.exporters import mask_folder
+from datasetkit.exporters.mask_folder import Areas
+from datasetkit.masks import outdated
 from datasetkit.names import safe_stem
-from datasetkit.pixels import decode, encode
+from datasetkit.pixels import decode, encode, read_more
 from datasetkit.record import Record
 from datasetkit.stage import Note, Progress, Task, Work, Wrote, opt
 
@@ -34,6 +37,10 @@ class Repeats(Task):
     repeats = ceil(steps / epochs / pictures), and the folder is called N_name. Pictures are hard
     links where the disk can (they take no space), captions are copies. Run again after a change,
     the folder is brought up to date; a folder that holds other files is refused, never emptied.
+
+    Where `dsk text --how mask` hid something, masks are drawn beside it, in masks/: white learns.
+    `dsk train` takes them by itself; for kohya's trainers turn masked_loss on and name the folder
+    as the conditioning_data_dir.
     """
 
     steps: int = opt(4000, "how many pictures the training should see, all epochs together", ge=1)
@@ -52,23 +59,32 @@ class Repeats(Task):
         allowed = [r for r in records if not safety.refusal(r.names, r.origin.rating)]
         if len(allowed) < len(records):
             refused = len(records) - len(allowed)
-            yield Note(f"{refused} pictures are left out by the safety rules", warning=True)
+            are = "1 picture is" if refused == 1 else f"{refused} pictures are"
+            yield Note(f"{are} left out by the safety rules", warning=True)
         if not allowed:
             raise UsageError(f"there are no pictures in {dataset.path} to write a folder of")
         bare = sum(not record.tags for record in allowed)
         if bare:
-            yield Note(f"{bare} pictures have no caption; the folder's name stands in", True)
+            have = "1 picture has" if bare == 1 else f"{bare} pictures have"
+            yield Note(f"{have} no caption; the folder's name stands in", warning=True)
         if not self.name and not any(tag.kind in LEADS for r in allowed for tag in r.tags):
             yield Note("no tag is known as the character's: named after the dataset (see --name)")
         repeats = ceil(self.steps / self.epochs / len(allowed))
         out = Path(self.out) if self.out else dataset.path / "train"
         folder = out / f"{repeats}_{safe_stem(self.name or name_of(dataset.path, allowed))}"
         yield Note(
-            f"{len(allowed)} pictures x {repeats} repeats x {self.epochs} epochs = "
+            f"{_of(len(allowed), 'picture')} x {_of(repeats, 'repeat')} x "
+            f"{_of(self.epochs, 'epoch')} = "
             f"{len(allowed) * repeats * self.epochs:,} steps (asked: {self.steps:,}; "
             f"repeats = ceil({self.steps} / {self.epochs} / {len(allowed)}), batch size 1)"
         )
-        yield from _export(allowed, out, folder)
+        masks = mask_folder.wanted(allowed)
+        yield from _about_masks(allowed, masks, out)
+        yield from _export(allowed, masks, out, folder)
+
+
+def _of(number: int, what: str) -> str:
+    return f"{number} {what}{'s' * (number != 1)}"
 
 
 def name_of(path: Path, records: list[Record]) -> str:
@@ -81,13 +97,44 @@ def name_of(path: Path, records: list[Record]) -> str:
     return path.resolve().name
 
 
-def _export(records: list[Record], out: Path, folder: Path) -> Iterator[Work]:
+def _about_masks(records: list[Record], masks: dict[str, Areas], out: Path) -> Iterator[Note]:
+    """Say which pictures are learned in part, and what stands in the way of it."""
+    stale = sum(outdated(record) for record in records)
+    if stale:
+        which = "1 picture has" if stale == 1 else f"{stale} pictures have"
+        yield Note(
+            f"{which} changed since text was found there, and would be learned whole; "
+            "run dsk text again",
+            warning=True,
+        )
+    if not masks:
+        return
+    masked = [r for r in records if masks[f"{r.picture.path.stem}.png"][1]]
+    yield Note(
+        f"{len(masked)} of {_of(len(records), 'picture')} {'is' if len(masked) == 1 else 'are'} "
+        "learned in part: masks in "
+        f"{out / mask_folder.FOLDER} (for kohya's trainers: masked_loss and conditioning_data_dir)"
+    )
+    turned = sum(read_more(record.picture.path).turn > 1 for record in masked)
+    if turned:
+        yield Note(
+            f"{turned} of the masks {'is of a picture' if turned == 1 else 'are of pictures'} that "
+            f"{'its' if turned == 1 else 'their'} EXIF turns, which kohya's trainers do not do; "
+            "dsk upright rewrites such files",
+            warning=True,
+        )
+
+
+def _export(
+    records: list[Record], masks: dict[str, Areas], out: Path, folder: Path
+) -> Iterator[Work]:
     """Bring ``out`` to hold this one folder: written aside whole, then renamed."""
     wanted = {_exported_name(record): record for record in records}
     mark = out / MARK
     written = _written(mark)
     _refuse_strangers(out, written)
-    if written.get("folder") == folder.name and _up_to_date(folder, wanted):
+    there = written.get("folder") == folder.name and _up_to_date(folder, wanted)
+    if there and mask_folder.up_to_date(out, masks, written):
         yield Note(f"{folder} is up to date")
         yield Wrote(folder, fresh=False)
         return
@@ -105,12 +152,15 @@ def _export(records: list[Record], out: Path, folder: Path) -> Iterator[Work]:
         yield Progress(done, len(records), record.key)
     files = {path.name: _digest(path) for path in sorted(draft.iterdir())}
     # The mark names the old folder until the new one stands, so a run killed here can go on.
-    both = {"folder": folder.name, "files": files, "old": written.get("folder", "")}
+    new = {"folder": folder.name, "files": files, **mask_folder.draft(out, masks)}
+    old_masks = written.get("masks", {}) | written.get("old masks", {})
+    both = {**new, "old": written.get("folder", ""), "old masks": old_masks, "drawn": ""}
     write_file(mark, json.dumps(both).encode())
     for old in {folder.name, written.get("folder", ""), written.get("old", "")} - {""}:
         shutil.rmtree(out / old, ignore_errors=True)
     os.replace(draft, folder)
-    write_file(mark, json.dumps({"folder": folder.name, "files": files}).encode())
+    mask_folder.put(out, both)
+    write_file(mark, json.dumps(new).encode())
     yield Wrote(folder)
 
 
@@ -144,10 +194,11 @@ def _refuse_strangers(out: Path, written: dict[str, Any]) -> None:
     """Raise DatasetError where the export would stand among, or replace, somebody's files."""
     if not out.exists():
         return
-    ours = {MARK, ".part", written.get("folder"), written.get("old")}
+    ours = {MARK, ".part", written.get("folder"), written.get("old"), *mask_folder.names(written)}
     for draft in drafts(out):
         draft.unlink()
     strangers = sorted(path.name for path in out.iterdir() if path.name not in ours)
+    strangers += mask_folder.strangers(out, written)
     folder = out / written.get("folder", "-")
     if folder.is_dir():
         known = written["files"]

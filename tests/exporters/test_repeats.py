@@ -42,9 +42,17 @@ def export(home: Path, stage: Repeats) -> list[str]:
 def test_the_sum(home: Path, steps: int, epochs: int, repeats: int) -> None:
     said = export(home, Repeats(steps=steps, epochs=epochs, name="x"))
     assert (home / "train" / f"{repeats}_x").is_dir()
-    assert said[0].startswith(
-        f"6 pictures x {repeats} repeats x {epochs} epochs = {6 * repeats * epochs:,} steps"
-    )
+    each = f"{repeats} repeat{'s' * (repeats > 1)} x {epochs} epoch{'s' * (epochs > 1)}"
+    assert said[0].startswith(f"6 pictures x {each} = {6 * repeats * epochs:,} steps")
+
+
+def test_of_one_picture_it_says_one_picture(home: Path) -> None:
+    for number in range(1, 6):
+        (home / f"p{number}.png").unlink()
+    (home / "p0.txt").write_text("")
+    said = export(home, Repeats(steps=20, epochs=10, name="x"))
+    assert said[0].startswith("1 picture has no caption")
+    assert said[1].startswith("1 picture x 2 repeats x 10 epochs = 20 steps")
 
 
 def test_pictures_are_links_and_captions_one_line(home: Path) -> None:
@@ -115,7 +123,7 @@ def test_no_pictures_is_said(tmp_path: Path) -> None:
 def test_what_safety_refuses_is_not_exported(home: Path) -> None:
     (home / "p0.txt").write_text("1girl, loli")
     said = export(home, Repeats(steps=50, name="x"))
-    assert said[0] == "1 pictures are left out by the safety rules"
+    assert said[0] == "1 picture is left out by the safety rules"
     assert not (home / "train" / "1_x" / "p0.png").exists()
 
 
