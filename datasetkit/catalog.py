@@ -39,17 +39,49 @@ STAGES = {
         "datasetkit.taggers.caption:Caption",
         "Describe each picture in plain sentences, by a vision-language model.",
     ),
+    "dedupe": Entry(
+        "datasetkit.cleaners.dedupe:Dedupe",
+        "Leave out pictures that are there twice, and keep the best of each.",
+    ),
+    "filter": Entry(
+        "datasetkit.cleaners.filter:Filter",
+        "Leave out pictures by tags, size, blur, JPEG damage or faces, each with its reason.",
+    ),
     "clean": Entry(
         "datasetkit.cleaners.clean:Clean",
         "Take junk out of the captions and put the character first.",
+    ),
+    "core": Entry(
+        "datasetkit.cleaners.core:Core",
+        "Show which tags are the character's own (hair, eyes, ears), and drop them on demand.",
+    ),
+    "quality": Entry(
+        "datasetkit.cleaners.quality:Quality",
+        "Add a family's quality tags by the sites' scores, and its tags for the year.",
     ),
     "flatten": Entry(
         "datasetkit.cleaners.flatten:Flatten",
         "Lay transparent pictures on a plain colour, and let the tags follow.",
     ),
+    "trim": Entry(
+        "datasetkit.cleaners.trim:Trim",
+        "Cut off letterbox bars and plain borders, at any of the four sides.",
+    ),
     "crop": Entry(
         "datasetkit.cleaners.crop:Crop",
         "Cut pictures longer than 3:1 to that ratio, around what is drawn.",
+    ),
+    "text": Entry(
+        "datasetkit.cleaners.text:Text",
+        "Find signatures, watermarks and other text, and keep training from learning them.",
+    ),
+    "upright": Entry(
+        "datasetkit.cleaners.upright:Upright",
+        "Rewrite turned, profiled, 16-bit, CMYK, palette and animated files as plain sRGB.",
+    ),
+    "pick": Entry(
+        "datasetkit.cleaners.pick:Pick",
+        "Say what the set shows and what it lacks; with --count, keep the most varied pictures.",
     ),
     "repeats": Entry(
         "datasetkit.exporters.repeats:Repeats",

@@ -11,7 +11,7 @@ import warnings
 from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from datasetkit.errors import PictureError
 
@@ -79,7 +79,11 @@ class Picture:
         return self.pixels
 
     def repainted(self, image: "Image") -> "Picture":
-        """Return the picture with other pixels, to be written under the same key."""
+        """Return the picture with other pixels, to be written under the same key.
+
+        The old ones are let go: what stands in the file can be decoded again.
+        """
+        self.forget()
         return Picture(self.path, image.size, painted=image)
 
     def forget(self) -> None:
@@ -98,6 +102,32 @@ def read_header(path: Path) -> tuple[str, tuple[int, int], int]:
         width, height = image.size
         size = (height, width) if _orientation(image) >= 5 else (width, height)
         return _format(image), size, _frames(image)
+
+
+class Header(NamedTuple):
+    """What a file's header tells beyond its size: how far it is from plain 8-bit sRGB.
+
+    ``mode`` is Pillow's ("P" for a palette, "CMYK"), ``bits`` those of a channel, 8 or 16.
+    ``turn`` is the EXIF orientation, 1 where upright; ``profiled`` says that a colour profile
+    other than sRGB speaks of these pixels; ``frames`` is as in :func:`read_header`.
+    """
+
+    mode: str
+    bits: int
+    turn: int
+    profiled: bool
+    frames: int
+
+
+def read_more(path: Path) -> Header:
+    """Return what a file's header tells; raises PictureError as :func:`read_header` does."""
+    with _opened(path) as image:
+        deep = image.mode.startswith("I") or (
+            image.format == "PNG" and any(str(tile.args).endswith("16B") for tile in image.tile)
+        )
+        profile = image.info.get("icc_profile")
+        profiled = profile is not None and _speaks(profile, image.mode)
+        return Header(image.mode, 16 if deep else 8, _orientation(image), profiled, _frames(image))
 
 
 def decode(path: Path, at_least: int = 0) -> "Image":
@@ -347,6 +377,19 @@ def _to_srgb(image: "Image", profile: bytes) -> "Image":
     if alpha is not None:
         converted.putalpha(alpha)
     return converted
+
+
+def _speaks(profile: bytes, mode: str) -> bool:
+    """Say whether a profile can be read, is not sRGB, and is of the kind of colours that stand."""
+    from PIL import ImageCms
+
+    kinds = {"RGB ": {"RGB", "RGBA", "P", "PA"}, "GRAY": {"L", "LA", "I;16"}, "CMYK": {"CMYK"}}
+    try:
+        source = ImageCms.ImageCmsProfile(BytesIO(profile))
+        known = ImageCms.getProfileDescription(source).strip() in _SRGB
+        return not known and mode in kinds.get(source.profile.xcolor_space, ())
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError):
+        return False
 
 
 def _first_line(error: BaseException) -> str:
