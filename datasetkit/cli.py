@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from datasetkit import __version__, cli_models, cli_sites
+from datasetkit import __version__, cli_models, cli_sites, cli_tags
 from datasetkit.catalog import STAGES, stage_class
 from datasetkit.errors import DatasetkitError, Interrupted, UsageError, did_you_mean
 from datasetkit.stage import options_of
@@ -83,6 +83,7 @@ app = typer.Typer(
 app.command("sites")(cli_sites.sites)
 app.add_typer(cli_sites.auth, name="auth")
 app.add_typer(cli_models.models, name="models")
+app.add_typer(cli_tags.tags, name="tags")
 
 
 def main() -> None:
@@ -190,7 +191,10 @@ def run(
 def info(
     dataset: DatasetOption = Path("dataset"),
     where: Annotated[
-        str, typer.Option(help="only the pictures for which this holds: solo and not comic")
+        str,
+        typer.Option(
+            help="only the pictures for which this holds: solo and not comic (see docs/filters.md)"
+        ),
     ] = "",
     as_json: Json = False,
 ) -> None:
@@ -218,9 +222,10 @@ def undo(dataset: DatasetOption = Path("dataset")) -> None:
     if line["added"]:
         aside = dataset / MEMORY / "undone" / f"{line['step']:04d}"
         sys.stderr.write(f"what it had brought in is in {aside}\n")
-    later = [next(iter(call)) for task in line["later"] for call in task["stages"]]
+    later = dict.fromkeys(next(iter(call)) for task in line["later"] for call in task["stages"])
     if later:
-        sys.stderr.write(f"what {', '.join(later)} made since stands; run them again\n")
+        them = "it" if len(later) == 1 else "them"
+        sys.stderr.write(f"what {', '.join(later)} made since stands; run {them} again\n")
 
 
 @app.command()

@@ -88,6 +88,7 @@ def _meant(path: Path, folder: Path) -> "Record":
     Raises UsageError where there is none.
     """
     from datasetkit.dataset import Dataset
+    from datasetkit.dataset.hand import as_edited
     from datasetkit.dataset.places import MEMORY
     from datasetkit.pixels import Picture, read_header
     from datasetkit.record import Record
@@ -100,30 +101,13 @@ def _meant(path: Path, folder: Path) -> "Record":
         with Dataset(folder) as dataset:
             for record in filter(None, map(dataset.record, (path.name, path.stem))):
                 if path.name in {record.key, record.picture.path.name}:
-                    return _as_edited(dataset, record)
+                    return as_edited(dataset.journal, dataset.path, record)
             where, keys = f", here or in {folder}", dataset.journal.kept.in_order()
     if not there:
         near = get_close_matches(path.name, keys, n=1)
         hint = f"; did you mean '{near[0]}'?" if near else ""
         raise UsageError(f"explain: there is no picture {path}{where}{hint}")
     return Record(path.stem, Picture(path, read_header(path)[1]))
-
-
-def _as_edited(dataset: "Dataset", record: "Record") -> "Record":
-    """The record with what a person wrote into its caption since a run last took edits in."""
-    from datasetkit.dataset import captions
-    from datasetkit.dataset.rows import from_line
-
-    try:
-        text = captions.read_caption(captions.caption_path(record.picture.path))
-    except DatasetkitError:  # the next run that writes says what is wrong with it
-        return record
-    if text is None or captions.says_the_same(text, record):
-        return record
-    before = (from_line(line, dataset.path) for line in dataset.journal.before(record.key))
-    if any(captions.says_the_same(text, old) for old in before):  # a run is, or was, at work
-        return record
-    return captions.with_hand_edits(record, text)
 
 
 def _compare(
@@ -159,6 +143,7 @@ def _measured(
     stage: "Tagging", dataset: "Dataset", screen: "Screen", least: int
 ) -> "tuple[dict[str, Compared], dict[str, str]]":
     """What was found of each model, as the command line names it; and the pictures that failed."""
+    from datasetkit.dataset.hand import as_edited
     from datasetkit.engines.events import Advanced, Began
     from datasetkit.engines.results import in_order
     from datasetkit.taggers.compare import Comparison
@@ -186,7 +171,7 @@ def _measured(
 
     screen.show(Began("compare", len(records)))
     counted = 0
-    edited = (_as_edited(dataset, record) for record in records)
+    edited = (as_edited(dataset.journal, dataset.path, record) for record in records)
     for done, (record, (truth, answers)) in enumerate(
         in_order(work, edited, os.cpu_count() or 1), 1
     ):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from datasetkit.dataset import Dataset
 from datasetkit.record import Record
-from datasetkit.where import where
+from datasetkit.where import unmet, where
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -98,6 +98,7 @@ def facts_of(dataset: Dataset, filter_: str = "") -> dict[str, Any]:
         "rejects": rejects,
         "without_record": [path.name for path in dataset.strangers],
         "history": dataset.history,
+        "unmet": unmet(filter_, dataset.records) if len(dataset) and not records else "",
     }
 
 
@@ -112,6 +113,8 @@ def show(facts: dict[str, Any], *, as_json: bool) -> None:
 
     console = Console(highlight=False, soft_wrap=True)
     sizes = facts["sizes"]
+    if facts["unmet"]:
+        console.print(facts["unmet"], style="yellow", markup=False)
     console.print(
         f"[bold]{escape(facts['dataset'])}[/]: {facts['pictures']} pictures, "
         f"{facts['captions']} with a caption"
@@ -145,8 +148,8 @@ def show(facts: dict[str, Any], *, as_json: bool) -> None:
     if facts["without_record"]:
         names = facts["without_record"]
         console.print(
-            f"{len(names)} pictures were put into the folder ({', '.join(names[:3])}); "
-            "the next stage takes them in",
+            f"{'1 picture was' if len(names) == 1 else f'{len(names)} pictures were'} put into "
+            f"the folder ({', '.join(names[:3])}); the next stage that is run takes them in",
             markup=False,
         )
     if facts["history"]:

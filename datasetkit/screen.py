@@ -2,11 +2,12 @@
 
 import json
 import logging
+import re
 import shlex
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -16,8 +17,10 @@ from datasetkit.errors import DatasetkitError
 
 SHOWN_OUTPUTS = 3
 SHOWN_TAGS = 12
-LOGS = ("datasetkit.hub", "datasetkit.taggers")  # that speak to the person: long waits, fallbacks
+# That speak to the person: long waits, fallbacks, what was found.
+LOGS = ("datasetkit.hub", "datasetkit.taggers", "datasetkit.cleaners")
 SHOWN_ERRORS = 5  # by name in the last line; the rest are counted
+_FIGURE = re.compile(r"\s(?=\S*\d)")  # before the first word that holds one
 OFTEN, SELDOM = 1.0, 10.0  # seconds from one word on a download to the next: programs, log files
 
 
@@ -266,14 +269,15 @@ def summary(outcome: Outcome) -> str:
         "added": outcome.added,
         "changed": outcome.changed,
         "unchanged": outcome.unchanged,
+        "not meant": outcome.not_meant,
         "rejected": rejected,
     }
     total = sum(counts.values())
     parts = [f"{count} {what}" for what, count in counts.items() if count]
     if rejected:
-        parts[-1] += f" ({_most_common(outcome.rejected.most_common())})"
+        parts[-1] += f" ({_most_common(outcome.rejected)})"
     if outcome.passed_over:
-        left = _most_common(outcome.passed_over.most_common())
+        left = _most_common(outcome.passed_over)
         parts.append(f"{outcome.passed_over.total()} passed over ({left})")
     text = f"{total} picture{'s' * (total != 1)}: {', '.join(parts)}" if total else ", ".join(parts)
     if outcome.written:
@@ -285,7 +289,8 @@ def summary(outcome: Outcome) -> str:
 
 def surveyed(outcome: Outcome) -> list[str]:
     """What a source offers, in a few lines: how many pictures, how large, with which tags."""
-    lines = [f"{outcome.added} picture{'s' * (outcome.added != 1)} would be fetched"]
+    what = "taken in" if outcome.stage == "folder" else "fetched"
+    lines = [f"{outcome.added} picture{'s' * (outcome.added != 1)} would be {what}"]
     if outcome.stage == "refresh":  # which fetches none
         return [f"{outcome.changed} picture{'s' * (outcome.changed != 1)} would change"]
     if outcome.sized:
@@ -328,8 +333,16 @@ def last_line(outcomes: Sequence[Outcome], folder: Path, *, dry_run: bool = Fals
     return "\n".join([*(f"  {line}" for line in failed), text])
 
 
-def _most_common(reasons: Sequence[tuple[str, int]]) -> str:
-    return ", ".join(f"{count} {reason}" for reason, count in reasons[:SHOWN_ERRORS])
+def _most_common(reasons: Mapping[str, int]) -> str:
+    """Reasons with their numbers; those that differ from their first figure on count as one."""
+    alike: dict[str, Counter[str]] = {}
+    for reason, count in reasons.items():
+        if count:
+            alike.setdefault(_FIGURE.split(reason, maxsplit=1)[0], Counter())[reason] += count
+    together = Counter[str]()
+    for head, found in alike.items():
+        together[f"{head} …" if head and len(found) > 1 else next(iter(found))] = found.total()
+    return ", ".join(f"{count} {reason}" for reason, count in together.most_common(SHOWN_ERRORS))
 
 
 def _plain(fields: dict[str, Any]) -> dict[str, Any]:

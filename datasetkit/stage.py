@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from datasetkit.dataset import Dataset
 from datasetkit.record import Origin, Record
@@ -140,13 +140,20 @@ class Known(Protocol):
 
 @dataclass(frozen=True)
 class Stage(ABC):
-    """What all stages share: they can look before they leap and say what they would do.
+    """What all stages share: they can look before they leap and say what they would do."""
 
-    A stage that ``remembers`` has facts which are its memory (a fingerprint, probabilities), and
-    not what people asked it for: where nothing else is new, nothing is said to have changed.
-    """
+    @property
+    def remembers(self) -> bool:
+        """Say whether its facts are its memory (a fingerprint, probabilities), asked for by nobody.
 
-    remembers: ClassVar[bool] = False
+        Where nothing else is new, nothing is said to have changed.
+        """
+        return False
+
+    @property
+    def tells(self) -> bool:
+        """Say whether it is run for what it tells, which it does each time anew."""
+        return False
 
     def check(self) -> None:  # noqa: B027 - most stages have nothing to check
         """Raise now what would otherwise fail an hour into a run (a missing model, a bad query)."""
@@ -196,7 +203,11 @@ class Source(Stage):
 class Selective(Stage):
     """A stage that may be told which pictures it is for; the engine leaves it the others as is."""
 
-    where: str = opt("", "only the pictures for which this holds: solo and not comic", kw_only=True)
+    where: str = opt(
+        "",
+        "only the pictures for which this holds: solo and not comic (see docs/filters.md)",
+        kw_only=True,
+    )
 
     def __post_init__(self) -> None:
         where(self.where)  # refuses one that is not understood, before anything is done
@@ -225,7 +236,10 @@ class Change:
 class Whole(Selective):
     """Needs the set at once, to compare or to count: dedupe, balance, quality by percentile."""
 
-    remembers = True
+    @property
+    def remembers(self) -> bool:
+        """What it measures is its memory."""
+        return True
 
     def measure(self, record: Record) -> Record:
         """Return the record with the facts of its own that the comparison needs, if any.

@@ -15,7 +15,7 @@ import pytest
 from datasetkit.catalog import STAGES, name_of, stage_class
 from datasetkit.errors import UsageError
 from datasetkit.pipeline import build, call_of, parse
-from datasetkit.stage import Map, Source, Task
+from datasetkit.stage import Map, Source, Task, Whole
 
 REPOSITORY = Path(__file__).parent.parent
 HEAVY = {"numpy", "pandas", "PIL", "onnxruntime", "torch", "diffusers", "transformers"}
@@ -36,7 +36,7 @@ def required(name: str) -> dict[str, str]:
 class TestEachStage:
     def test_is_a_frozen_dataclass_of_one_shape(self, name: str) -> None:
         kind = stage_class(name)
-        assert sum(issubclass(kind, shape) for shape in (Source, Map, Task)) == 1
+        assert sum(issubclass(kind, shape) for shape in (Source, Map, Task, Whole)) == 1
         stage = kind(**required(name))
         assert name_of(stage) == name
         for field in dataclasses.fields(kind):

@@ -30,7 +30,10 @@ def test_a_whole_evening_on_a_folder(dsk: CommandLine, tmp_path: Path, gallery: 
     assert "6 pictures, 6 with a caption" in info.stdout and "clean" in info.stdout
     facts = json.loads(dsk("info", "--json").stdout)
     assert facts["pictures"] == 6 and facts["tags"]["trigger"] == [["ohwx", 6]]
-    assert "took back" in dsk("undo").stderr
+    assert "no picture fulfils 'nothing_such'" in dsk("info", "--where", "nothing_such").stdout
+    dsk("repeats", "--steps", "240", "--epochs", "10")
+    undone = dsk("undo").stderr
+    assert "took back" in undone and "what repeats made since stands; run it again" in undone
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """One picture that stands on two sites is one record."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,3 +84,10 @@ def test_the_strictest_rating_of_all_other_places_counts() -> None:
         "x", OURS.picture, origin=Origin("a", "1", rating="g"), also=(Origin("b", "2", rating="q"),)
     )
     assert OURS.joined(lenient).origin == Origin("danbooru", "1", md5="aa", rating="q")
+
+
+def test_what_a_person_typed_stays_theirs() -> None:
+    typed = replace(OURS, tags=(Tag("hat"), Tag("1girl", by=("danbooru",))))
+    joined = typed.joined(theirs(Tag("hat", by=("wd",)), Tag("1girl")))
+    assert joined.tags == (Tag("hat"), Tag("1girl"))
+    assert joined.joined(theirs(Tag("hat", by=("wd",)))) is joined

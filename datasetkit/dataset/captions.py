@@ -11,7 +11,7 @@ from pathlib import Path
 
 from datasetkit.dataset.lines import BINARY, write_file, write_whole
 from datasetkit.errors import DatasetError
-from datasetkit.record import HAND, Record, Tag
+from datasetkit.record import HAND, ORDER, Record, Tag
 from datasetkit.tags import from_caption, join_caption, split_caption, to_caption
 
 # More drafts than these get a folder of their own. ext4 looks for a new file's place near its
@@ -186,9 +186,13 @@ def with_hand_edits(record: Record, text: str) -> Record:
     standing = {from_caption(tag.name): tag for tag in record.tags}
     names = _names(text)
     tags = tuple(standing.get(name) or Tag(name, by=(HAND,)) for name in names)
-    gone = {tag.name for name, tag in standing.items() if name not in set(names)}
+    gone_names = standing.keys() - set(names)
+    gone = {standing[name].name for name in gone_names}
     removed = (record.removed | gone) - {tag.name for tag in tags}
-    return replace(record, tags=tags, removed=frozenset(removed))
+    edited = replace(record, tags=tags, removed=frozenset(removed))
+    left = [name for name in standing if name not in gone_names]
+    moved = left != [name for name in names if name in standing]
+    return edited.with_facts(ORDER, HAND) if moved else edited
 
 
 def with_late_edits(record: Record, before: Record, text: str) -> Record:

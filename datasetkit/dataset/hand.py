@@ -151,6 +151,26 @@ def _says_what_it_did(journal: Journal, places: Places, key: str) -> bool:
     return text is not None and digest(text) == entry.caption
 
 
+def as_edited(journal: Journal, folder: Path, record: Record) -> Record:
+    """Return a record as the next run that writes will find it, what people did to it taken in.
+
+    Nothing is written. Where its caption cannot be read, which that run says, the record stays.
+    """
+    line = journal.kept.get(record.key)
+    try:
+        text = captions.read_caption(captions.caption_path(record.picture.path))
+    except DatasetError:
+        return record
+    if line is not None:
+        record = _repainted(record, line) or record
+    if text is None or captions.says_the_same(text, record):
+        return record
+    before = (from_line(old, folder) for old in journal.before(record.key))
+    if any(captions.says_the_same(text, old) for old in before):  # a run is, or was, at work
+        return record
+    return captions.with_hand_edits(record, text)
+
+
 def _repainted(record: Record, line: Line) -> Record | None:
     """The record with its new size and a mark, where another program wrote its picture."""
     path = record.picture.path

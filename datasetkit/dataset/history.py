@@ -6,8 +6,16 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 from datasetkit.dataset.lines import Line, Log, read, refuse_paths
+
+
+class Joined(NamedTuple):
+    """Names of tags by hand, and of tags taken out, that came from another's caption."""
+
+    hand: frozenset[str] = frozenset()
+    removed: frozenset[str] = frozenset()
 
 
 def entries(memory: Path) -> list[Line]:
@@ -56,8 +64,20 @@ def before_log(memory: Path, step: int) -> Path:
 def before(memory: Path, step: int) -> Iterator[Line]:
     """What a step's keys were before it: ``key``, ``file``, and ``before``, a line or None."""
     for _, _, entry in Log(before_log(memory, step), write=False):
-        refuse_paths(entry["key"], entry["file"], (entry["before"] or entry)["file"])
-        yield entry
+        if "before" in entry:
+            refuse_paths(entry["key"], entry["file"], (entry["before"] or entry)["file"])
+            yield entry
+
+
+def joined(memory: Path, step: int) -> dict[str, Joined]:
+    """What a step's keys got from others that were left out for them."""
+    found: dict[str, Joined] = {}
+    for _, _, entry in Log(before_log(memory, step), write=False):
+        if "joined" in entry:
+            known = found.get(entry["key"], Joined())
+            hand = known.hand.union(entry["joined"]["hand"])
+            found[entry["key"]] = Joined(hand, known.removed.union(entry["joined"]["removed"]))
+    return found
 
 
 def now() -> str:

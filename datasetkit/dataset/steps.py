@@ -47,7 +47,8 @@ class Step:
         self._before = Log(history.before_log(self.memory, self.number))
         self._seen: dict[str, str] = {}  # the file of each key that is new, "" for the others
         for _, _, line in self._before:
-            self._seen[line["key"]] = line["file"] if line["before"] is None else ""
+            if "before" in line:
+                self._seen[line["key"]] = line["file"] if line["before"] is None else ""
         self._originals = {path.stem for path in self.dataset.places.originals.iterdir()}
         marker = {"step": self.number, "stages": self.calls}
         write_file(history.open_marker(self.memory), json.dumps(marker).encode())
@@ -101,12 +102,14 @@ class Step:
             for record, staged in changes
             if self._seen.get(record.key) not in {"", record.picture.path.name}
         ]
-        if new:
-            self._before.append_all([self._before_text(record, staged) for record, staged in new])
+        lines = [self._before_text(record, staged) for record, staged in new]
+        lines += [text for record, _ in changes if (text := self._joined_text(record))]
+        if lines:
+            self._before.append_all(lines)
             self._before.sync()
-            for record, _ in new:
-                old = record.key not in self._seen and record.key in self.dataset.journal.kept
-                self._seen[record.key] = "" if old else record.picture.path.name
+        for record, _ in new:
+            old = record.key not in self._seen and record.key in self.dataset.journal.kept
+            self._seen[record.key] = "" if old else record.picture.path.name
 
     def _before_text(self, record: Record, staged: Path | None) -> bytes:
         """What a record was, as a line; the file that it has now is saved if it will change."""
@@ -121,6 +124,21 @@ class Step:
         more = {"file": record.picture.path.name} | promise(staged, captions.caption(record))
         head, tail = dump({"key": key})[:-2], dump(more)[1:]
         return b'%b,"before":%b,%b' % (head, before, tail)
+
+    def _joined_text(self, record: Record) -> bytes:
+        """What a record gets of another's edits by hand, as a line; empty where that is nothing.
+
+        A picture that stays in another's place has them from it, and no person made them here.
+        """
+        hand = {tag.name for tag in record.tags if tag.by == (HAND,)}
+        line = self.dataset.journal.kept.get(record.key) if hand or record.removed else None
+        if line is None:
+            return b""
+        before = from_line(line, self.dataset.path)
+        hand -= {tag.name for tag in before.tags if tag.by == (HAND,)}
+        removed = record.removed - before.removed
+        joined = {"hand": sorted(hand), "removed": sorted(removed)}
+        return dump({"key": record.key, "joined": joined}) if hand or removed else b""
 
 
 def undo(dataset: Dataset) -> Line:
@@ -144,10 +162,11 @@ def undo(dataset: Dataset) -> Line:
     folder = history.undo_folder(dataset.memory, last["step"])
     number = history.next_number(dataset.memory)
     changes = partial(history.before, dataset.memory, last["step"])
+    joined = history.joined(dataset.memory, last["step"])
     brought = [(entry["key"], entry["file"]) for entry in changes() if entry["before"] is None]
     for entry in changes():
         if entry["before"] is not None:
-            _take_back(dataset, entry, folder, number)
+            _take_back(dataset, entry, folder, number, joined.get(entry["key"], history.Joined()))
     # Forget first, move then: killed in between, the files are strangers that a second undo moves.
     dataset.journal.forget(key for key, _ in brought)
     dataset.journal.compact()
@@ -194,7 +213,9 @@ def _finish(
     history.open_marker(dataset.memory).unlink(missing_ok=True)
 
 
-def _take_back(dataset: Dataset, entry: Line, folder: Path, number: int) -> None:
+def _take_back(
+    dataset: Dataset, entry: Line, folder: Path, number: int, joined: history.Joined
+) -> None:
     """Bring one record back to what it was, with what a person did to it since."""
     before = entry["before"]
     record = from_line(before, dataset.path)
@@ -217,7 +238,7 @@ def _take_back(dataset: Dataset, entry: Line, folder: Path, number: int) -> None
             os.replace(painted, aside / painted.name)
     if current is not None:
         standing = from_line(current, dataset.path)
-        record = _with_later_edits(record, standing)
+        record = _with_later_edits(record, standing, joined)
         if staged is None:  # only a person can have changed the file since
             record = replace(record, picture=standing.picture)
             if HAND in standing.facts:
@@ -228,16 +249,17 @@ def _take_back(dataset: Dataset, entry: Line, folder: Path, number: int) -> None
         captions.caption_path(shelved).unlink(missing_ok=True)
 
 
-def _with_later_edits(record: Record, current: Record) -> Record:
+def _with_later_edits(record: Record, current: Record, joined: history.Joined) -> Record:
     """Give a record of the past what a person did to its caption since.
 
     A caption that was worked on keeps its order; what comes back stands at its end.
     """
-    by_hand = [tag for tag in current.tags if tag.by == (HAND,)]
-    touched = current.removed != record.removed or any(tag not in record.tags for tag in by_hand)
+    by_hand = [tag for tag in current.tags if tag.by == (HAND,) and tag.name not in joined.hand]
+    removed = current.removed - joined.removed
+    touched = removed != record.removed or any(tag not in record.tags for tag in by_hand)
     standing = [tag for tag in current.tags if tag in by_hand or record.has(tag.name)]
     tags = [*standing, *record.tags] if touched else record.tags
-    return replace(record, removed=current.removed).with_tags(tags)
+    return replace(record, removed=removed).with_tags(tags)
 
 
 def _set_aside(dataset: Dataset, name: str, folder: Path) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from datasetkit import masks
 from datasetkit.catalog import name_of
 from datasetkit.dataset import Dataset
 from datasetkit.dataset.journal import in_place_order
@@ -51,14 +52,15 @@ def run_pipeline(dataset: Dataset, pipeline: Pipeline, report: Report) -> list[O
 
     A leg is done when the same legs up to it have run and the dataset is as they left it, with
     every file they made in place. After an edit by hand only the sources are passed over; the
-    other stages look again at every picture, and change what the edit asks for.
+    other stages look again at every picture, and change what the edit asks for. A source that
+    could not bring all (a broken file) is asked again; if it brings nothing new, the rest is done.
     """
     outcomes = []
     done = _Done(dataset)
     parts = legs(pipeline.stages)
     first = done.how_many(parts)
     for index, leg in enumerate(parts):
-        if index < first or (isinstance(leg[0], Source) and done.ran(parts, index)):
+        if index < first or (isinstance(leg[0], Source) and done.brought_all(parts, index)):
             outcome = Outcome("+".join(name_of(stage) for stage in leg), already_done=True)
             outcome.unchanged = len(dataset)
             report(Ended(outcome))
@@ -66,6 +68,8 @@ def run_pipeline(dataset: Dataset, pipeline: Pipeline, report: Report) -> list[O
             outcome = run_leg(dataset, leg, report)
             whole = not (isinstance(leg[0], Source) and outcome.errors)
             done.note(parts, index, outcome.outputs, whole)
+            if isinstance(leg[0], Source):
+                first = done.how_many(parts, index + 1)
         outcomes.append(outcome)
     return outcomes
 
@@ -80,14 +84,18 @@ class _Done:
         if self._path.exists():
             self._marks = json.loads(self._path.read_text())
 
-    def how_many(self, parts: Sequence[tuple[Stage, ...]]) -> int:
-        """How many legs from the first need not run again."""
+    def how_many(self, parts: Sequence[tuple[Stage, ...]], start: int = 0) -> int:
+        """How many legs need not run again, if those before ``start`` are as they should be."""
         if self._marks["state"] != fingerprint(self._dataset):
             return 0
-        for index in range(len(parts)):
-            if not self.ran(parts, index) or not self._outputs_stand(index):
+        for index in range(start, len(parts)):
+            if not self.brought_all(parts, index) or not self._outputs_stand(index):
                 return index
         return len(parts)
+
+    def brought_all(self, parts: Sequence[tuple[Stage, ...]], index: int) -> bool:
+        """Say whether the legs up to this one ran, and it lacked nothing."""
+        return self.ran(parts, index) and bool(self._marks["legs"][index].get("whole", True))
 
     def ran(self, parts: Sequence[tuple[Stage, ...]], index: int) -> bool:
         """Say whether the legs up to this one ran, with these options, in this order."""
@@ -97,11 +105,15 @@ class _Done:
     def note(
         self, parts: Sequence[tuple[Stage, ...]], index: int, outputs: list[Path], whole: bool
     ) -> None:
-        """Remember that a leg ran to its end; one that is not ``whole`` will run again."""
-        kept = self._marks["legs"][:index]
-        files = [str(path.resolve()) for path in outputs]
-        mark = {"call": _calls(parts[index]) if whole else [], "outputs": files}
-        self._marks = {"legs": [*kept, mark], "state": fingerprint(self._dataset)}
+        """Remember that a leg ran to its end; one that is not ``whole`` will run again.
+
+        What ran after a source that brings nothing new need not.
+        """
+        state, files = fingerprint(self._dataset), [str(path.resolve()) for path in outputs]
+        idle = isinstance(parts[index][0], Source) and state == self._marks["state"]
+        later = self._marks["legs"][index + 1 :] if idle else []
+        mark = {"call": _calls(parts[index]), "outputs": files, "whole": whole}
+        self._marks = {"legs": [*self._marks["legs"][:index], mark, *later], "state": state}
         write_file(self._path, json.dumps(self._marks, indent=1).encode())
 
     def _outputs_stand(self, index: int) -> bool:
@@ -109,10 +121,12 @@ class _Done:
 
 
 def fingerprint(dataset: Dataset) -> str:
-    """A digest of what trainers read of a dataset: its pictures' names and sizes, its tags."""
+    """A digest of what trainers read of a dataset: pictures' names and sizes, tags, masks."""
     digest = hashlib.blake2b(digest_size=16)
     for line in in_place_order(dataset.journal.kept):
         essence = [line["place"], line["file"], line["bytes"], [tag[:2] for tag in line["tags"]]]
+        if hidden := masks.said(line.get("facts", {})):
+            essence.append(hidden)
         digest.update(json.dumps(essence).encode())
     return digest.hexdigest()
 

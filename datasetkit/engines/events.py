@@ -38,6 +38,8 @@ class Said:
 class Outcome:
     """What a stage did, counted; ``rejected`` and ``passed_over`` by reason.
 
+    ``unchanged`` are those that a stage looked at, ``not_meant`` those that its filter left out.
+    ``told`` says that people were told something, or that something was measured and remembered.
     Of a source that was only surveyed ``bytes`` is the size of the ``sized`` files that tell
     theirs, and ``tags`` holds how many pictures bear each (kind, name).
     """
@@ -46,12 +48,14 @@ class Outcome:
     added: int = 0
     changed: int = 0
     unchanged: int = 0
+    not_meant: int = 0
     rejected: Counter[str] = field(default_factory=Counter)
     passed_over: Counter[str] = field(default_factory=Counter)
     errors: dict[str, str] = field(default_factory=dict)  # file or post -> what went wrong
     outputs: list[Path] = field(default_factory=list)
     written: int = 0  # of the outputs, those that are new
     already_done: bool = False
+    told: bool = False
     bytes: int = 0
     sized: int = 0
     tags: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -65,7 +69,7 @@ class Outcome:
     def found_done(self) -> bool:
         """Say whether what there was to do had been done before."""
         at_hand = self.unchanged or self.outputs or self.passed_over["known already"]
-        return self.already_done or bool(at_hand)
+        return self.already_done or bool(at_hand and not self.told)
 
 
 @dataclass(frozen=True)

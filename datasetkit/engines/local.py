@@ -6,13 +6,14 @@ well as processes and share one model. At most a few pictures a worker are in me
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
 from datasetkit.catalog import name_of
 from datasetkit.dataset import Dataset, Step, note_task
 from datasetkit.dataset.dataset import cannot_write
+from datasetkit.dataset.hand import as_edited
 from datasetkit.engines.events import Advanced, Began, Ended, Outcome, Report, Said
 from datasetkit.engines.results import (
     TOGETHER,
@@ -31,6 +32,7 @@ from datasetkit.pipeline import call_of
 from datasetkit.pixels import Picture, written_suffix
 from datasetkit.record import Record
 from datasetkit.stage import Drop, Map, Progress, Selective, Source, Stage, Task, Whole, Wrote
+from datasetkit.where import unmet
 
 WAIT = 1.0  # seconds of work, at most, that a kill may cost
 
@@ -79,18 +81,27 @@ def run_leg(
 def _run_maps(
     dataset: Dataset, leg: Sequence[Selective], name: str, report: Report, *, dry_run: bool
 ) -> Outcome:
-    outcome = Outcome(name)
+    outcome = Outcome(name, told=any(stage.tells for stage in leg))
     whole = leg[-1] if isinstance(leg[-1], Whole) else None
     touched: set[str] = set()  # what the maps before a whole have changed
     seen: dict[str, Record] = {}  # what a dry run has measured, of which nothing is kept
+    met: set[int] = set()  # the stages whose filter some picture fulfils
     records = dataset.records
+    found: Iterable[Record] = records
     report(Began(name, len(records)))
+    if dry_run:
+        found = (as_edited(dataset.journal, dataset.path, record) for record in records)
+        if strange := len(dataset.strangers):
+            what = "1 picture was" if strange == 1 else f"{strange} pictures were"
+            them = "it" if strange == 1 else "them"
+            report(Said(name, f"{what} put into the folder; the run takes {them} in"))
 
     def work(record: Record) -> Result:
-        result = _mapped(leg, record)
-        if result.drop or dry_run or result.record.picture.painted is None:
-            return result
-        return _stage_pixels(dataset, result)
+        meant: set[int] = set()
+        result = _mapped(leg, record, meant)
+        if not (result.drop or dry_run or result.record.picture.painted is None):
+            result = _stage_pixels(dataset, result)
+        return replace(result, meant=frozenset(meant))
 
     step = None if dry_run else Step(dataset, [call_of(stage) for stage in leg])
     waiting: list[Result] = []
@@ -102,9 +113,12 @@ def _run_maps(
         waiting.clear()
 
     with step or nullcontext():
-        results = spread(work, records, os.cpu_count() or 1)
+        results = spread(work, found, os.cpu_count() or 1)
         for done, (record, result) in enumerate(results, 1):
-            if result.record == record and not result.drop:
+            met |= result.meant
+            if not result.meant:
+                outcome.not_meant += 1
+            elif result.record == record and not result.drop:
                 outcome.unchanged += 1
             elif step:
                 waiting.append(result)
@@ -123,17 +137,25 @@ def _run_maps(
                 since = time.monotonic()
             report(Advanced(name, done, len(records), record.key))
         commit_waiting()
+        for place, stage in enumerate(leg if records else ()):
+            if stage.where and place not in met:
+                text = unmet(stage.where, records, "nothing was done")
+                report(Said(name_of(stage), text, warning=True))
         if whole:
             settle(dataset, whole, step, name, report, outcome, touched, seen)
     return outcome
 
 
-def _mapped(leg: Sequence[Selective], record: Record) -> Result:
-    """Take one record through a leg; what fails on one picture is a reject, not a crash."""
+def _mapped(leg: Sequence[Selective], record: Record, meant: set[int]) -> Result:
+    """Take one record through a leg; what fails on one picture is a reject, not a crash.
+
+    The places of the stages that mean it are put into ``meant``.
+    """
     before = record
-    for stage in leg:
+    for place, stage in enumerate(leg):
         if not stage.concerns(record):
             continue
+        meant.add(place)
         try:
             became = stage(record) if isinstance(stage, Map) else measured(stage, record)
         except PictureError as error:

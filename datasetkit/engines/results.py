@@ -4,13 +4,13 @@ import errno
 import itertools
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from datasetkit import safety
+from datasetkit import masks, safety
 from datasetkit.catalog import name_of
 from datasetkit.dataset import Step
 from datasetkit.engines.events import Outcome
@@ -20,6 +20,7 @@ from datasetkit.stage import Drop, Stage
 TOGETHER = 256  # changes that share one write of their lines and one sync of what was before
 QUICK = 0.002  # seconds; to hand an item to a thread and back costs a fortieth of that
 CALM = 16  # quick items in a row, after which a slow one is an accident
+KEEP = "keep_tokens"  # in the facts of a stage: how many tags trainers leave in front
 MOST = 1024  # of those, before it is asked again whether what only waits must do so in threads
 _MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOSPC}
 
@@ -31,7 +32,8 @@ U = TypeVar("U")
 class Result:
     """What became of one record: changed or not, or dropped; ``staged`` is its new file.
 
-    ``noted`` says that only facts are new: memory, of which people see nothing.
+    ``noted`` says that only facts are new: memory, of which people see nothing. ``meant`` holds
+    the places in their leg of the stages whose filter let the record through.
     """
 
     record: Record
@@ -39,6 +41,7 @@ class Result:
     stage: str = ""
     staged: Path | None = None
     noted: bool = False
+    meant: frozenset[int] = frozenset()
 
 
 def judged(before: Record, record: Record, stages: Sequence[Stage]) -> Result:
@@ -54,6 +57,8 @@ def _is_memory(before: Record, record: Record, stages: Sequence[Stage]) -> bool:
     """Say whether all that is new in a record are facts that stages keep for themselves."""
     if record.facts == before.facts or replace(record, facts=before.facts) != before:
         return False
+    if masks.said(record.facts) != masks.said(before.facts):
+        return False  # what is hidden from training is no memory: the export shows it
     names = {name_of(stage) for stage in stages if stage.remembers}
     return all(
         name in names
@@ -92,6 +97,7 @@ def count(result: Result, name: str, outcome: Outcome, *, new: bool) -> None:
         outcome.added += new
         outcome.changed += not (new or result.noted)
         outcome.unchanged += result.noted
+        outcome.told |= result.noted
         return
     outcome.rejected[f"{result.stage or name}: {result.drop.reason}"] += 1
     if result.drop.error:
@@ -109,9 +115,29 @@ def difference(before: Record, result: Result) -> str:
         parts.append("{}x{} -> {}x{}".format(*before.picture.size, *after.picture.size))
     elif after.picture.painted is not None:
         parts.append("new pixels")
-    if not parts and before.facts != after.facts:
-        parts = [f"facts of {k}" for k, v in after.facts.items() if before.facts.get(k) != v]
+    if masks.said(before.facts) != masks.said(after.facts):
+        count = sum(len(areas) for areas in masks.said(after.facts).values())
+        parts.append(f"{count or 'no'} part{'s' * (count != 1)} hidden from training")
+    if not parts:
+        parts = _written_down(before.facts, after.facts)
     return f"{before.key}: {' '.join(parts) or 'tags in another order'}"
+
+
+def _written_down(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
+    """Say what is new in facts that people asked for: such as trainers go by, or a description."""
+    parts = []
+    for stage in dict.fromkeys([*after, *before]):
+        old, new = before.get(stage), after.get(stage)
+        if old == new:
+            continue
+        kept, keeps = (f.get(KEEP) if isinstance(f, Mapping) else None for f in (old, new))
+        if kept != keeps:
+            parts.append(f"written down for trainers: {KEEP} {keeps or 0}")
+        elif isinstance(new, Mapping) and isinstance(new.get("text"), str):
+            parts.append(f'described: "{new["text"]}"')
+        else:
+            parts.append(f"what {stage} knows of it is {'new' if new is not None else 'gone'}")
+    return parts
 
 
 def machine_fault(error: BaseException | None) -> OSError | None:

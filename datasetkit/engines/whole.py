@@ -32,10 +32,14 @@ def settle(
 
     ``touched`` are keys that count as changed already; ``seen`` holds the records of a dry run.
     """
-    records = _Records(dataset, dataset.records.keys, seen)
+    own = name_of(stage)
+    keys = [key for key in dataset.records.keys if step or key in seen]
+    records = _Records(dataset, keys, seen)
     if stage.where:
         keys = [record.key for record in records if stage.concerns(record)]
         records = _Records(dataset, keys, seen)
+        if not keys:
+            return
     waiting: list[Result] = []
 
     def commit_waiting() -> None:
@@ -61,9 +65,10 @@ def settle(
                     commit_waiting()
             else:
                 count(result, name, outcome, new=False)
-                report(Said(name, difference(before, result)))
+                report(Said(own, difference(before, result)))
         else:
-            report(Said(name, word.text, word.warning))
+            outcome.told = True
+            report(Said(own, word.text, word.warning))
     commit_waiting()
 
 

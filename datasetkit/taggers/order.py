@@ -11,8 +11,9 @@ _RANKS = {kind: rank for rank, kind in enumerate(KINDS)}
 def remembered(names: Sequence[str], places: Mapping[str, int]) -> list[str]:
     """A caption's names, and those that went from it at the places where they stood."""
     order = list(names)
+    standing = set(names)
     for name, place in sorted(places.items(), key=lambda item: item[1]):
-        if name not in names:
+        if name not in standing:
             order.insert(place, name)
     return order
 
@@ -26,9 +27,11 @@ def placed(
     as every kind goes before those that follow it in KINDS.
     """
     named = {tag.name: tag for tag in tags}
+    known = set(order)
     order = list(order)
-    for name in [tag.name for tag in tags if tag.name not in set(order)]:
-        order.insert(_place(named[name], order, named, machines), name)
+    for tag in tags:
+        if tag.name not in known:
+            order.insert(_place(tag, order, named, machines), tag.name)
     gone = {name: place for place, name in enumerate(order) if name not in named}
     return [named[name] for name in order if name in named], gone
 

@@ -10,6 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from datasetkit.content import content_print
 from datasetkit.dataset.embeddings import path_of
 from datasetkit.dataset.places import MEMORY
 from datasetkit.errors import DatasetkitError, ModelError, PictureError, UsageError
@@ -24,7 +25,6 @@ from datasetkit.taggers.choose import (
     seen_in,
     voted,
 )
-from datasetkit.taggers.content import content_print
 from datasetkit.taggers.labels import Vocabulary
 from datasetkit.taggers.models import Model
 from datasetkit.taggers.prepare import VERSION

@@ -61,8 +61,6 @@ class Tagging(Map):
     records stay as they are.
     """
 
-    remembers = True
-
     model: str = opt(DEFAULT, "a short name, a repository or a folder; several with commas")
     fast: bool = opt(False, "the quickest model instead: wd-convnext-v3, by its int8 copy if made")
     best: bool = opt(False, "the best model instead: wd-eva02-large-v3")
@@ -88,6 +86,11 @@ class Tagging(Map):
     embeddings: bool = opt(
         True, "keep what a picture is like as numbers, where the model tells them"
     )
+
+    @property
+    def remembers(self) -> bool:
+        """What the models saw is its memory."""
+        return True
 
     def check(self) -> None:
         """Raise UsageError for options that make no sense, ModelError for a model not to be had."""
@@ -152,11 +155,8 @@ class Tagging(Map):
         places = {name: place for fact in facts.values()
                   for name, place in fact.get("places", {}).items()}  # fmt: skip
         order = remembered(record.names, places)
-        may_return = _names_in(kept) - record.removed
-        stand = {tag.name for tag in became.tags}
-        tags, places = placed(
-            became.tags, [name for name in order if name in stand | may_return], machines
-        )
+        known = {tag.name for tag in became.tags} | (_names_in(kept) - record.removed)
+        tags, places = placed(became.tags, [name for name in order if name in known], machines)
         if places:  # the caption is one, whichever models went over it
             kept[plan.names[0]]["places"] = places
         return record.with_tags(tags).with_facts("tag", kept)

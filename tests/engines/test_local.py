@@ -252,6 +252,20 @@ class TestPipeline:
         assert self.run(home, gallery) == [True, True, True]
         assert tree(home) == before
 
+    def test_a_source_with_broken_files_is_asked_again_and_no_other_stage(
+        self, tmp_path: Path, gallery: Path, tree: Tree
+    ) -> None:
+        (gallery / "broken.png").write_bytes(b"")
+        home = tmp_path / "new"
+        assert self.run(home, gallery) == [False, False, False]
+        before = tree(home)
+        assert self.run(home, gallery) == [False, True, True]
+        after = tree(home)
+        assert {name: after[name] for name in before if "marks" not in name} == {
+            name: data for name, data in before.items() if "marks" not in name
+        }
+        assert self.run(home, gallery) == [True, True, True]
+
     def test_a_hand_edit_is_looked_at_by_all_but_the_source(
         self, tmp_path: Path, gallery: Path
     ) -> None:

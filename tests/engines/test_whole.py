@@ -13,6 +13,7 @@ from datasetkit.engines.events import Event, Said
 from datasetkit.engines.local import legs, run_leg
 from datasetkit.grabbers.folder import Folder
 from datasetkit.record import Record, Tag
+from datasetkit.screen import last_line
 from datasetkit.stage import Change, Drop, Note, Whole, Work, opt
 from tests.homes import Home
 
@@ -63,10 +64,19 @@ def test_all_are_measured_and_then_compared(home: Home) -> None:
 
 def test_what_is_measured_is_kept_and_counts_as_no_change(home: Home) -> None:
     outcome = home.run(Brightest(keep=0, where="no_such_tag"))
-    assert outcome.idle and outcome.unchanged == 3
+    assert outcome.idle and (outcome.unchanged, outcome.not_meant) == (0, 3)
     assert all("Brightest" not in record.facts for record in home.records.values())
     outcome = home.run(Brightest(keep=3, where="solo"))
     assert outcome.changed == 3
+
+
+def test_what_told_or_measured_something_does_not_say_that_it_was_done_before(home: Home) -> None:
+    first = home.run(Brightest(keep=3, mark=False))
+    again = home.run(Brightest(keep=3, mark=False))
+    for outcome in (first, again):  # which has a sentence for people each time
+        assert outcome.idle and last_line([outcome], home.path) == "nothing changed"
+    done = home.run(Clean(drop=("nothing_has_it",)))
+    assert last_line([done], home.path) == "nothing changed; all was done before"
 
 
 def test_undo_goes_past_a_step_that_only_measured(home: Home) -> None:
@@ -108,9 +118,15 @@ def test_a_dry_run_tells_and_keeps_nothing(home: Home) -> None:
 def test_it_ends_the_leg_of_the_maps_before_it(home: Home) -> None:
     stages = [Clean(), Brightest(), Brightest(), Clean(), Clean()]
     assert [len(leg) for leg in legs(stages)] == [2, 1, 2]
+    said: list[Said] = []
     with Dataset(home.path, write=True) as dataset:
-        outcome = run_leg(dataset, [Clean(drop=("comic",)), Brightest(keep=3)], lambda event: None)
+        outcome = run_leg(
+            dataset,
+            [Clean(drop=("comic",)), Brightest(keep=3)],
+            lambda event: said.append(event) if isinstance(event, Said) else None,
+        )
     assert (outcome.changed, outcome.unchanged) == (3, 0)
     assert not home.records["p200"].has("comic") and home.records["p200"].has("bright")
+    assert {(event.stage, event.text) for event in said} == {("Brightest", "3 pictures compared")}
     home.undo()
     assert home.records["p200"].has("comic") and not home.records["p200"].has("bright")

@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from datasetkit.content import content_print
 from datasetkit.dataset import Dataset, undo
 from datasetkit.engines.local import run_leg
 from datasetkit.errors import UsageError
 from datasetkit.grabbers.folder import Folder
 from datasetkit.pixels import Picture
 from datasetkit.record import HAND, Record, Tag
-from datasetkit.taggers.content import content_print
 from datasetkit.taggers.tag import Tagging
 from datasetkit.taggers.tagger import Tagger
 
