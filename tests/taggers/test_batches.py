@@ -16,10 +16,20 @@ def doubled(many):
 
 
 def test_each_gets_its_own_answer_and_batches_grow_while_the_card_is_busy():
-    gathered = Gathered(doubled, 4)
+    free = threading.Event()
+
+    def busy(many):
+        free.wait()
+        return doubled(many)
+
+    gathered = Gathered(busy, 4)
     with ThreadPoolExecutor(12) as pool:
-        found = list(pool.map(gathered, [np.array([n]) for n in range(200)]))
-    assert [(int(a[0]), int(b[0])) for a, b in found] == [(2 * n, n + 1) for n in range(200)]
+        asked = [pool.submit(gathered, np.array([n])) for n in range(60)]
+        while len(gathered._waiting) < 8:  # the others are at the card
+            time.sleep(0.001)
+        free.set()
+        found = [future.result() for future in asked]
+    assert [(int(a[0]), int(b[0])) for a, b in found] == [(2 * n, n + 1) for n in range(60)]
     assert max(gathered.sizes) == 4
 
 
