@@ -4,8 +4,6 @@ A file a site, plain JSON, written by ``dsk tags refresh``; nothing asks a site 
 """
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -15,7 +13,7 @@ from typing import Any
 
 from datasetkit.errors import UsageError
 from datasetkit.names import safe_stem
-from datasetkit.settings import config_folder
+from datasetkit.settings import config_folder, replace_file
 
 MAX_BYTES = 64 * 1024 * 1024  # Danbooru's are some 5 MB
 _NONE: Mapping[str, Any] = MappingProxyType({})
@@ -80,16 +78,7 @@ def write_relations(relations: Relations) -> Path:
         "aliases": dict(sorted(relations.aliases.items())),
         "implications": {k: list(v) for k, v in sorted(relations.implications.items())},
     }
-    number, draft = tempfile.mkstemp(dir=file.parent, prefix=".tags-")
-    try:
-        with os.fdopen(number, "w", encoding="utf-8", newline="\n") as out:
-            json.dump(made, out, ensure_ascii=False, indent=0)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(draft, file)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    replace_file(file, json.dumps(made, ensure_ascii=False, indent=0))
     return file
 
 

@@ -97,6 +97,20 @@ def read_keys(known: Collection[str] = ()) -> dict[str, dict[str, str]]:
     return found
 
 
+def replace_file(path: Path, text: str) -> None:
+    """Write a file of settings whole, of mode 0600, and put it in place by rename; or OSError."""
+    number, draft = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
+    try:
+        with os.fdopen(number, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(draft, path)
+    except BaseException:
+        Path(draft).unlink(missing_ok=True)
+        raise
+
+
 def write_keys(keys: Mapping[str, Mapping[str, str]]) -> Path:
     """Write ``keys.yaml``, readable by its owner alone from the first byte on, by rename.
 
@@ -109,16 +123,7 @@ def write_keys(keys: Mapping[str, Mapping[str, str]]) -> Path:
     for name, values in keys.items():  # a text as JSON writes it is one that YAML reads
         lines.append(f"  {json.dumps(name, ensure_ascii=False)}:\n")
         lines += [f"    {w}: {json.dumps(v, ensure_ascii=False)}\n" for w, v in values.items()]
-    number, draft = tempfile.mkstemp(dir=target.parent, prefix=".keys-")  # of mode 0600
-    try:
-        with os.fdopen(number, "w", encoding="utf-8", newline="\n") as file:
-            file.writelines(lines)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(draft, target)
-    except BaseException:
-        Path(draft).unlink(missing_ok=True)
-        raise
+    replace_file(target, "".join(lines))
     return path
 
 

@@ -27,16 +27,6 @@ def model(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def looks(monkeypatch):
-    seen: list[str] = []
-    real = Tagger._run
-    monkeypatch.setattr(
-        Tagger, "_run", lambda self, pixels: seen.append(self.name) or real(self, pixels)
-    )
-    return seen
-
-
-@pytest.fixture
 def home(tmp_path: Path) -> Path:
     source = tmp_path / "source"
     source.mkdir()

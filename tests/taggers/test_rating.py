@@ -12,7 +12,6 @@ from datasetkit.grabbers.folder import Folder
 from datasetkit.pixels import Picture
 from datasetkit.record import Origin, Record, Tag
 from datasetkit.taggers.tag import Tagging
-from datasetkit.taggers.tagger import Tagger
 from tests.homes import Home
 
 RED = (255, 51, 0)
@@ -27,17 +26,6 @@ def mute(models, tmp_path) -> str:
 @pytest.fixture
 def rater(models, tmp_path) -> str:
     return str(models.small_tagger(tmp_path / "rater", 32))
-
-
-@pytest.fixture
-def looks(monkeypatch):
-    """Which model looked at a picture, each time."""
-    seen: list[str] = []
-    real = Tagger._run
-    monkeypatch.setattr(
-        Tagger, "_run", lambda self, pixels: seen.append(self.name) or real(self, pixels)
-    )
-    return seen
 
 
 def record(folder: Path, *tags: Tag, color=RED, **more) -> Record:

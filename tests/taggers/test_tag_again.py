@@ -15,7 +15,6 @@ from datasetkit.grabbers.folder import Folder
 from datasetkit.pixels import Picture
 from datasetkit.record import HAND, Record, Tag
 from datasetkit.taggers.tag import Tagging
-from datasetkit.taggers.tagger import Tagger
 
 RED = (255, 51, 0)
 
@@ -23,17 +22,6 @@ RED = (255, 51, 0)
 @pytest.fixture
 def model(models, tmp_path):
     return models.small_tagger(tmp_path / "tiny-tagger", 32)
-
-
-@pytest.fixture
-def looks(monkeypatch):
-    """How often a model looked at a picture."""
-    seen: list[str] = []
-    real = Tagger._run
-    monkeypatch.setattr(
-        Tagger, "_run", lambda self, pixels: seen.append(self.name) or real(self, pixels)
-    )
-    return seen
 
 
 def record(folder: Path, *tags: Tag, color=RED, name="1.png", **more) -> Record:
