@@ -22,10 +22,10 @@ from fnmatch import fnmatchcase
 from itertools import accumulate
 from pathlib import Path
 
-from datasetkit.cleaners.clean import Clean
-from datasetkit.cleaners.rules.implications import IMPLIED
-from datasetkit.cleaners.rules.implied import BUILT_IN
-from datasetkit.cleaners.rules.junk import COMPARED, META
+from datasetkit.cleaners.tags.clean import Clean
+from datasetkit.cleaners.tags.rules.implications import IMPLIED
+from datasetkit.cleaners.tags.rules.implied import BUILT_IN
+from datasetkit.cleaners.tags.rules.junk import COMPARED, META
 from datasetkit.dataset import caption
 from datasetkit.dataset.rows import from_line, to_line
 from datasetkit.pixels import Picture

@@ -160,7 +160,7 @@ def plain_loop(home: Path) -> Callable[[], None]:
 
 def rules_alone(home: Path) -> Callable[[], None]:
     """Clean records that are in memory; as many as there are, in lots that fit."""
-    from datasetkit.cleaners.clean import Clean
+    from datasetkit.cleaners.tags.clean import Clean
     from datasetkit.dataset import Dataset
 
     with Dataset(home / "set") as dataset:
@@ -189,7 +189,7 @@ def open_and_close(home: Path) -> Callable[[], None]:
 
 def clean(home: Path) -> Callable[[], None]:
     """As ``dsk clean`` does."""
-    from datasetkit.cleaners.clean import Clean
+    from datasetkit.cleaners.tags.clean import Clean
 
     return leg(home / "set", Clean())
 

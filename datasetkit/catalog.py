@@ -40,47 +40,47 @@ STAGES = {
         "Describe each picture in plain sentences, by a vision-language model.",
     ),
     "dedupe": Entry(
-        "datasetkit.cleaners.dedupe:Dedupe",
+        "datasetkit.cleaners.sets.dedupe:Dedupe",
         "Leave out pictures that are there twice, and keep the best of each.",
     ),
     "filter": Entry(
-        "datasetkit.cleaners.filter:Filter",
+        "datasetkit.cleaners.sets.filter:Filter",
         "Leave out pictures by tags, size, blur, JPEG damage or faces, each with its reason.",
     ),
     "clean": Entry(
-        "datasetkit.cleaners.clean:Clean",
+        "datasetkit.cleaners.tags.clean:Clean",
         "Take junk out of the captions and put the character first.",
     ),
     "core": Entry(
-        "datasetkit.cleaners.core:Core",
+        "datasetkit.cleaners.tags.core:Core",
         "Show which tags are the character's own (hair, eyes, ears), and drop them on demand.",
     ),
     "quality": Entry(
-        "datasetkit.cleaners.quality:Quality",
+        "datasetkit.cleaners.tags.quality:Quality",
         "Add a family's quality tags by the sites' scores, and its tags for the year.",
     ),
     "flatten": Entry(
-        "datasetkit.cleaners.flatten:Flatten",
+        "datasetkit.cleaners.pixels.flatten:Flatten",
         "Lay transparent pictures on a plain colour, and let the tags follow.",
     ),
     "trim": Entry(
-        "datasetkit.cleaners.trim:Trim",
+        "datasetkit.cleaners.pixels.trim:Trim",
         "Cut off letterbox bars and plain borders, at any of the four sides.",
     ),
     "crop": Entry(
-        "datasetkit.cleaners.crop:Crop",
+        "datasetkit.cleaners.pixels.crop:Crop",
         "Cut pictures longer than 3:1 to that ratio, around what is drawn.",
     ),
     "text": Entry(
-        "datasetkit.cleaners.text:Text",
+        "datasetkit.cleaners.pixels.text:Text",
         "Find signatures, watermarks and other text, and keep training from learning them.",
     ),
     "upright": Entry(
-        "datasetkit.cleaners.upright:Upright",
+        "datasetkit.cleaners.pixels.upright:Upright",
         "Rewrite turned, profiled, 16-bit, CMYK, palette and animated files as plain sRGB.",
     ),
     "pick": Entry(
-        "datasetkit.cleaners.pick:Pick",
+        "datasetkit.cleaners.sets.pick:Pick",
         "Say what the set shows and what it lacks; with --count, keep the most varied pictures.",
     ),
     "repeats": Entry(

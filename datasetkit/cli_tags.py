@@ -76,9 +76,9 @@ def show(
     all the way up, and without what is away or in hand (hat_removed is no hat). The lists hold only
     names that have an alias or an implication; of a name that is not there, the nearest is told.
     """
-    from datasetkit.cleaners.rules.implications import IMPLIED
-    from datasetkit.cleaners.rules.implied import BUILT_IN, Implications
-    from datasetkit.cleaners.rules.patterns import nearest
+    from datasetkit.cleaners.tags.rules.implications import IMPLIED
+    from datasetkit.cleaners.tags.rules.implied import BUILT_IN, Implications
+    from datasetkit.cleaners.tags.rules.patterns import nearest
     from datasetkit.relations import kept_relations
     from datasetkit.tags import from_caption
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from datasetkit.cleaners.clean import Clean
-from datasetkit.cleaners.crop import Crop
+from datasetkit.cleaners.pixels.crop import Crop
+from datasetkit.cleaners.tags.clean import Clean
 from datasetkit.errors import DatasetkitError, UsageError
 from datasetkit.grabbers.folder import Folder
 from datasetkit.pipeline import build, call_of, load, parse

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from datasetkit.cleaners.crop import Crop
-from datasetkit.cleaners.dedupe import Dedupe
-from datasetkit.cleaners.flatten import Flatten
-from datasetkit.cleaners.trim import Trim
-from datasetkit.cleaners.upright import Upright
+from datasetkit.cleaners.pixels.crop import Crop
+from datasetkit.cleaners.pixels.flatten import Flatten
+from datasetkit.cleaners.pixels.trim import Trim
+from datasetkit.cleaners.pixels.upright import Upright
+from datasetkit.cleaners.sets.dedupe import Dedupe
 from datasetkit.dataset import Dataset, undo
 from datasetkit.engines.events import Outcome
 from datasetkit.engines.local import run_leg

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from datasetkit.cleaners.clean import Clean
-from datasetkit.cleaners.flatten import Flatten
+from datasetkit.cleaners.pixels.flatten import Flatten
+from datasetkit.cleaners.tags.clean import Clean
 from datasetkit.dataset import Dataset, note_task, undo
 from datasetkit.dataset.journal import Journal
 from datasetkit.engines.local import run_leg

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from datasetkit.cleaners.clean import Clean
+from datasetkit.cleaners.tags.clean import Clean
 from datasetkit.dataset import Dataset, Step, lines
 from datasetkit.dataset.index import Entry, unpack
 from datasetkit.dataset.lines import Log

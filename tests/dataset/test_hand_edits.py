@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from datasetkit.cleaners.clean import Clean
+from datasetkit.cleaners.tags.clean import Clean
 from datasetkit.dataset import Dataset, undo
 from datasetkit.engines.local import run_leg
 from datasetkit.errors import DatasetError

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from datasetkit.cleaners.clean import Clean
-from datasetkit.cleaners.crop import Crop
-from datasetkit.cleaners.flatten import Flatten
+from datasetkit.cleaners.pixels.crop import Crop
+from datasetkit.cleaners.pixels.flatten import Flatten
+from datasetkit.cleaners.tags.clean import Clean
 from datasetkit.dataset import Dataset, undo
 from datasetkit.engines.local import run_leg
 from datasetkit.errors import DatasetError

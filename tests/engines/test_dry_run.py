@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from datasetkit.cleaners.clean import Clean
-from datasetkit.cleaners.dedupe import Dedupe
-from datasetkit.cleaners.trim import Trim
+from datasetkit.cleaners.pixels.trim import Trim
+from datasetkit.cleaners.sets.dedupe import Dedupe
+from datasetkit.cleaners.tags.clean import Clean
 from datasetkit.dataset import Dataset
 from datasetkit.engines.events import Outcome, Said
 from datasetkit.engines.local import run_leg

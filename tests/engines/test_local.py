@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from datasetkit import errors
-from datasetkit.cleaners.clean import Clean
-from datasetkit.cleaners.crop import Crop
-from datasetkit.cleaners.flatten import Flatten
+from datasetkit.cleaners.pixels.crop import Crop
+from datasetkit.cleaners.pixels.flatten import Flatten
+from datasetkit.cleaners.tags.clean import Clean
 from datasetkit.dataset import Dataset
 from datasetkit.engines.chain import plan, run_pipeline
 from datasetkit.engines.events import Ended, Event

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from datasetkit.cleaners.flatten import Flatten
+from datasetkit.cleaners.pixels.flatten import Flatten
 from datasetkit.engines.sources import ONE_OF_TWO, NothingKnown, survey
 from datasetkit.errors import SiteError
 from datasetkit.grabbers.grab import Grab

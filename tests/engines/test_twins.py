@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from datasetkit.cleaners.clean import Clean
-from datasetkit.cleaners.flatten import Flatten
+from datasetkit.cleaners.pixels.flatten import Flatten
+from datasetkit.cleaners.tags.clean import Clean
 from datasetkit.dataset import Dataset, undo
 from datasetkit.engines.sources import LEFT_OUT, ONE_OF_TWO
 from datasetkit.grabbers.grab import Grab

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from datasetkit.cleaners.clean import Clean
-from datasetkit.cleaners.dedupe import Dedupe
+from datasetkit.cleaners.sets.dedupe import Dedupe
+from datasetkit.cleaners.tags.clean import Clean
 from datasetkit.dataset import Dataset
 from datasetkit.engines.events import Said
 from datasetkit.engines.local import run_leg

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from datasetkit.cleaners.clean import Clean
+from datasetkit.cleaners.tags.clean import Clean
 from datasetkit.dataset import Dataset
 from datasetkit.engines.events import Event, Said
 from datasetkit.engines.local import legs, run_leg

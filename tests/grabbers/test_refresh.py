@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from datasetkit.cleaners.clean import Clean
+from datasetkit.cleaners.tags.clean import Clean
 from datasetkit.engines.events import Outcome
 from datasetkit.errors import UsageError
 from datasetkit.grabbers.grab import Grab

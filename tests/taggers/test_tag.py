@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasetkit.cleaners.flatten import Flatten
+from datasetkit.cleaners.pixels.flatten import Flatten
 from datasetkit.errors import ModelError, PictureError
 from datasetkit.pixels import Picture, read_header
 from datasetkit.record import HAND, Record, Tag

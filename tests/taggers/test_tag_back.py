@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from datasetkit.cleaners.clean import Clean
+from datasetkit.cleaners.tags.clean import Clean
 from datasetkit.grabbers.folder import Folder
 from datasetkit.pixels import Picture
 from datasetkit.record import Record, Tag

@@ -151,7 +151,7 @@ def test_nan_for_one_picture_is_that_pictures_reason(models, tmp_path):
 def test_nothing_heavy_is_imported_before_work():
     code = (
         "import sys, datasetkit.taggers.tag, datasetkit.hub;"
-        "from datasetkit.cleaners import crop, flatten;"
+        "from datasetkit.cleaners.pixels import crop, flatten;"
         "print([m for m in ('PIL','numpy','onnxruntime','huggingface_hub') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

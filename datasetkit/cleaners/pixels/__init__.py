@@ -1,0 +1,1 @@
+"""Stages that change pictures: decoded once, encoded at most once, the original kept."""

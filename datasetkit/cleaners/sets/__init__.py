@@ -1,0 +1,1 @@
+"""Stages that choose among the pictures of a set."""

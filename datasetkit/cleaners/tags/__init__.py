@@ -1,0 +1,1 @@
+"""Stages that change captions, each tag with a reason."""
