@@ -76,7 +76,7 @@ class TestEachStage:
     def test_has_one_file_and_one_test_file(self, name: str) -> None:
         module = STAGES[name].target.partition(":")[0].split(".")
         assert (REPOSITORY / Path(*module)).with_suffix(".py").exists()
-        tests = REPOSITORY / "tests" / module[-2]
+        tests = REPOSITORY / "tests" / Path(*module[1:-1])
         assert any(
             f"import {stage_class(name).__name__}" in p.read_text()
             or f"{stage_class(name).__name__}," in p.read_text()
