@@ -47,6 +47,10 @@ STAGES = {
         "datasetkit.cleaners.sets.filter:Filter",
         "Leave out pictures by tags, size, blur, JPEG damage or faces, each with its reason.",
     ),
+    "split": Entry(
+        "datasetkit.cleaners.pixels.split:Split",
+        "Cut comic strips, and with --pages whole pages, into their panels, each its own picture.",
+    ),
     "clean": Entry(
         "datasetkit.cleaners.tags.clean:Clean",
         "Take junk out of the captions and put the character first.",

@@ -283,13 +283,14 @@ def summary(outcome: Outcome) -> str:
     if outcome.written:
         few = [str(path) for path in outcome.outputs]
         few = few if len(few) <= SHOWN_OUTPUTS else [few[-1], f"{len(few) - 1} more"]
-        text = f"wrote {' and '.join(few)}"
+        wrote = f"wrote {' and '.join(few)}"
+        text = f"{text}; {wrote}" if outcome.changed or rejected else wrote
     return text or "nothing to do"
 
 
 def surveyed(outcome: Outcome) -> list[str]:
     """What a source offers, in a few lines: how many pictures, how large, with which tags."""
-    what = "taken in" if outcome.stage == "folder" else "fetched"
+    what = {"folder": "taken in", "split": "cut out"}.get(outcome.stage, "fetched")
     lines = [f"{outcome.added} picture{'s' * (outcome.added != 1)} would be {what}"]
     if outcome.stage == "refresh":  # which fetches none
         return [f"{outcome.changed} picture{'s' * (outcome.changed != 1)} would change"]

@@ -8,7 +8,7 @@ retries or swallows; the engine does, once, for all.
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -80,8 +80,21 @@ class Update:
 
 
 @dataclass(frozen=True)
+class Change:
+    """What becomes of one picture, by the word of a stage that saw them all; its pixels stay.
+
+    A source may say it of a picture from which it makes others: the picture is left as it is
+    unless those of the keys ``after`` have come.
+    """
+
+    key: str
+    became: Record | Drop
+    after: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Note:
-    """A sentence for the person at the keyboard, said by a source or a task at work."""
+    """A sentence for the person at the keyboard, said by a stage that sees the whole set."""
 
     text: str
     warning: bool = False
@@ -155,6 +168,11 @@ class Stage(ABC):
         """Say whether it is run for what it tells, which it does each time anew."""
         return False
 
+    @property
+    def heavy(self) -> bool:
+        """Say whether it asks a model, so that nobody tries it out by the way."""
+        return False
+
     def check(self) -> None:  # noqa: B027 - most stages have nothing to check
         """Raise now what would otherwise fail an hour into a run (a missing model, a bad query)."""
 
@@ -176,7 +194,7 @@ class Source(Stage):
     """Brings pictures in: one polite process a site."""
 
     @abstractmethod
-    def find(self, known: Known) -> Iterator[Find | Update | Drop | Note]:
+    def find(self, known: Known) -> Iterator[Find | Update | Change | Drop | Note]:
         """Offer pictures in a stable order, passing over keys that are known already.
 
         A ``Drop`` stands for a post that was looked at and left out; only its reason is counted.
@@ -216,6 +234,14 @@ class Selective(Stage):
         """Say whether this picture is meant."""
         return not self.where or where(self.where)(record)
 
+    def remarks(self, records: Iterable[Record]) -> Iterator[Note]:
+        """Say what a person should know before all pictures are looked at, such as a misspelt name.
+
+        ``records`` are those of the whole set, whatever the filter, and read only if they are
+        walked. A note that is no warning is for whoever runs the stage alone.
+        """
+        return iter(())
+
 
 class Map(Selective):
     """Turns one record into another: any worker, any order, safe to repeat."""
@@ -223,14 +249,6 @@ class Map(Selective):
     @abstractmethod
     def __call__(self, record: Record) -> Record | Drop:
         """Return the record as it should be (the same one when nothing changes), or a Drop."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """What becomes of one picture, by the word of a stage that saw them all; its pixels stay."""
-
-    key: str
-    became: Record | Drop
 
 
 class Whole(Selective):

@@ -150,6 +150,28 @@ def test_a_small_change_in_a_large_picture_makes_a_variant(share, quality):
         assert relation(first, Look(encoded(placed(), "JPEG", quality=again), 512)) is Relation.SAME
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_a_tiny_change_shows_through_another_size_and_quality(seed):
+    """Another mouth: 0.03 % of the picture's area, in files that share no pixel."""
+    rng = random.Random(seed)
+    size, inner = (900, 1200), (420, 560)
+    ground = Image.radial_gradient("L").resize(size).convert("RGB")
+
+    def placed(mouth: str, scale: float, quality: int) -> Look:
+        traits = replace(TRAITS["sumire"], mouth=mouth)
+        figure = draw(traits, seed, inner)[0]
+        image = ground.copy()
+        image.paste(figure, (200 + 20 * seed, 300), figure)
+        return Look(encoded(scaled(image, scale, FILTERS[seed]), "JPEG", quality=quality), 512)
+
+    first = placed("smile", 1, 90)
+    for quality in (95, 75, 60):
+        scale = rng.uniform(0.6, 1)
+        assert relation(first, placed("smile", scale, quality)) is Relation.SAME
+        for mouth in ("open", "straight"):
+            assert relation(first, placed(mouth, scale, quality)) is Relation.VARIANT
+
+
 def test_one_pixel_of_pixel_art_makes_a_variant():
     rng = random.Random(3)
     image = Image.new("RGB", (96, 96))

@@ -10,9 +10,10 @@ from typing import TypeAlias
 
 from datasetkit import safety
 from datasetkit.catalog import name_of
+from datasetkit.cleaners.sets.inside import BARRED, barred
 from datasetkit.dataset import Dataset, Step
 from datasetkit.engines.events import Advanced, Began, Outcome, Report, Said
-from datasetkit.engines.results import Result, commit, in_order, machine_fault
+from datasetkit.engines.results import Result, commit, count, difference, in_order, machine_fault
 from datasetkit.engines.twins import FACT, Twins
 from datasetkit.errors import DatasetkitError, Gone, PictureError, SiteError, WrongFile
 from datasetkit.frames import VIDEOS, check_decoder, frames_in, take_frames
@@ -20,7 +21,7 @@ from datasetkit.likeness import fingerprint
 from datasetkit.pipeline import call_of
 from datasetkit.pixels import FORMATS, Picture, decode, read_header
 from datasetkit.record import Origin, Record
-from datasetkit.stage import Drop, Find, Known, Note, Source, Update
+from datasetkit.stage import Change, Drop, Find, Known, Note, Source, Update
 
 GIVE_UP_AFTER = 5  # fetches that fail one after another: the site is down, not the file
 ONE_OF_TWO = "the same picture as another site's"
@@ -63,7 +64,7 @@ class Twin:
     find: Find
 
 
-Item = Find | Update | Twin
+Item = Find | Update | Change | Twin
 Came: TypeAlias = list[Result] | SiteError | PictureError
 
 
@@ -78,6 +79,10 @@ def survey(source: Source, known: Known, report: Report) -> Outcome:
         if isinstance(item, Update):
             record = known.record(item.key)
             outcome.changed += record is not None and item.change(record) != record
+            continue
+        if isinstance(item, Change):
+            if (standing := known.record(item.key)) is not None:
+                _foretell(standing, _became(standing, item), name, report, outcome)
             continue
         md5 = item.record.origin.md5 if item.compare else ""
         why = _at_hand(known, md5) if isinstance(known, Dataset) else ""
@@ -121,6 +126,9 @@ def run_source(dataset: Dataset, source: Source, name: str, report: Report) -> O
             if isinstance(item, Update):
                 _update(step, item, dataset, name, outcome)
                 label = item.key
+            elif isinstance(item, Change):
+                _change(step, item, dataset, name, outcome)
+                label = item.key
             elif isinstance(results, DatasetkitError):
                 assert isinstance(item, Find)
                 label, site = item.name, item.record.origin.site
@@ -146,7 +154,7 @@ def run_source(dataset: Dataset, source: Source, name: str, report: Report) -> O
 
 def _offered(
     source: Source, known: Known, outcome: Outcome, report: Report
-) -> Iterator[Find | Update]:
+) -> Iterator[Find | Update | Change]:
     """What a source offers and the safety rules let through; the rest is counted or said."""
     for item in source.find(known):
         if isinstance(item, Note):
@@ -189,6 +197,34 @@ def _update(step: Step, update: Update, dataset: Dataset, name: str, outcome: Ou
         commit(step, Result(record, Drop(rule)), name, outcome, new=False)
     else:
         commit(step, Result(record), name, outcome, new=False)
+
+
+def _change(step: Step, change: Change, dataset: Dataset, name: str, outcome: Outcome) -> None:
+    """Commit what becomes of a picture, if those that came of it are there."""
+    standing = dataset.record(change.key)
+    if standing is None or any(dataset.record(key) is None for key in change.after):
+        return
+    result = _became(standing, change)
+    if result.drop or result.record != standing:
+        commit(step, result, name, outcome, new=False)
+    else:
+        outcome.unchanged += 1
+
+
+def _became(standing: Record, change: Change) -> Result:
+    if isinstance(change.became, Drop):
+        return Result(standing, change.became)
+    record = replace(change.became, picture=standing.picture)
+    return Result(standing, Drop(rule)) if (rule := _refused(record)) else Result(record)
+
+
+def _foretell(
+    standing: Record, result: Result, name: str, report: Report, outcome: Outcome
+) -> None:
+    """Say what would become of a picture, and count it."""
+    if result.drop or result.record != standing:
+        count(result, name, outcome, new=False)
+        report(Said(name, difference(standing, result)))
 
 
 def _keep(
@@ -297,6 +333,8 @@ def _received(dataset: Dataset, find: Find, draft: Path) -> list[Result]:
         return [Result(record, Drop("animated"), staged=draft)]
     if find.compare:
         record = record.with_facts(FACT, f"{fingerprint(image):016x}")
+        if barred(image):
+            record = record.with_facts(BARRED, True)
     return [Result(record, staged=draft)]
 
 

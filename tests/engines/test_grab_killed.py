@@ -6,7 +6,6 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +14,13 @@ import pytest
 from datasetkit.dataset import Dataset, undo
 from datasetkit.errors import DatasetError
 from datasetkit.grabbers.grab import Grab
+from tests.engines.kills import moments
 from tests.engines.sites import GIRL, drawn, encoded, own_sites, sized
 from tests.grabbers.boorus import DanbooruSite, GelbooruSite, Picture
 from tests.grabbers.servers import Server
 from tests.homes import Home
 
 Tree = Callable[[Path], dict[str, bytes]]
-CALLS = ("write", "replace", "unlink", "link", "fsync", "ftruncate")
 
 
 @pytest.fixture
@@ -52,32 +51,6 @@ def grab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Grab]:
     ):
         own_sites(tmp_path, one=("danbooru", one.url), two=("gelbooru02", two.url))
         yield Grab("cirno", site=("one", "two"), frames="3", rating="g,q")
-
-
-@contextmanager
-def moments(folder: Path, kept: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Copy a folder before each call that changes the disk: what kill -9 would leave there."""
-    lock, copied = threading.RLock(), itertools.count()
-    copying = False  # what copies changes the disk too
-
-    def watched(call: str) -> Callable[..., Any]:
-        real = getattr(os, call)
-
-        def watching(*args: Any, **options: Any) -> Any:
-            nonlocal copying
-            with lock:
-                if folder.exists() and not copying:
-                    copying = True
-                    shutil.copytree(folder, kept / f"{next(copied):04}-{call}")
-                    copying = False
-                return real(*args, **options)
-
-        return watching
-
-    with monkeypatch.context() as patched:
-        for call in CALLS:
-            patched.setattr(os, call, watched(call))
-        yield
 
 
 def seen(found: dict[str, bytes]) -> dict[str, bytes]:

@@ -5,6 +5,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,13 @@ import pytest
 from PIL import Image
 
 from datasetkit.cleaners.pixels.flatten import Flatten
+from datasetkit.dataset import Dataset
 from datasetkit.engines.sources import ONE_OF_TWO, NothingKnown, survey
-from datasetkit.errors import SiteError
+from datasetkit.errors import DatasetError, PictureError, SiteError
 from datasetkit.grabbers.grab import Grab
+from datasetkit.pixels import Picture as Pixels
+from datasetkit.record import Record, Tag
+from datasetkit.stage import Change, Drop, Find, Known, Source
 from tests.engines.sites import GIRL, drawn, encoded, two_sites
 from tests.grabbers.boorus import DanbooruSite, GelbooruSite, Picture
 from tests.grabbers.servers import Asked, Reply, Server
@@ -347,3 +352,69 @@ def test_the_result_does_not_depend_on_how_many_are_fetched_at_once(
             home.run(Grab("cirno order:score", site=("one", "two")))
             found.append(tree(home.path))
     assert found[0] == found[1]
+
+
+# What a source makes of a picture that is there
+
+
+class Halves(Source):
+    """Offers two pictures that come of one, of which the second may fail; then the one goes."""
+
+    def __init__(self, fault: Exception | None = None, became: Drop | Record | None = None) -> None:
+        object.__setattr__(self, "_fault", fault)
+        object.__setattr__(self, "_became", became or Drop("halved"))
+
+    def find(self, known: Known) -> Iterator[Find | Change]:
+        keys = ("half_1", "half_2")
+        new = tuple(key for key in keys if key not in known)
+        for key in new:
+            fault = self._fault if key == "half_2" else None
+            offered = Record(key, Pixels(Path(f"{key}.png"), (60, 40)))
+            yield Find(offered, f"{key}.png", partial(drawn_or, fault))
+        yield Change("danbooru_1", self._became, after=new)
+
+
+def drawn_or(fault: Exception | None, path: Path) -> None:
+    if fault:
+        raise fault
+    path.write_bytes(encoded(drawn(1, 60)))
+
+
+@pytest.fixture
+def whole(home: Home) -> Home:
+    with Server(DanbooruSite([Picture(1, GIRL), Picture(2, GIRL)])) as server:
+        home.run(Grab("cirno", url=server.url))
+    home.said.clear()
+    return home
+
+
+def test_a_picture_goes_when_all_that_came_of_it_are_there(whole: Home) -> None:
+    with pytest.raises(DatasetError):
+        whole.run(Halves(OSError("no more")))
+    outcome = whole.run(Halves(PictureError("broken")))
+    assert outcome.errors == {"half_2.png": "broken"} and outcome.idle
+    assert sorted(whole.records) == ["danbooru_1", "danbooru_2", "half_1"]
+    outcome = whole.run(Halves())
+    assert (outcome.added, outcome.rejected) == (1, {"Halves: halved": 1})
+    assert sorted(whole.records) == ["danbooru_2", "half_1", "half_2"]
+    assert whole.run(Halves()).idle
+    whole.undo()
+    assert sorted(whole.records) == ["danbooru_1", "danbooru_2", "half_1"]
+
+
+def test_a_picture_that_is_gone_meanwhile_is_no_fault(whole: Home) -> None:
+    whole.run(Halves())
+    with Dataset(whole.path, write=True) as dataset:
+        assert dataset.record("danbooru_1") is None
+    assert whole.run(Halves(became=Drop("twice"))).idle
+
+
+def test_a_change_of_tags_by_a_source_obeys_the_safety_rules(whole: Home) -> None:
+    def tagged(name: str) -> Record:
+        record = whole.records["danbooru_1"]
+        return record.with_tags([*record.tags, Tag(name, by=("x",))])
+
+    assert whole.run(Halves(became=tagged("ice"))).changed == 1
+    assert whole.records["danbooru_1"].has("ice")
+    assert whole.run(Halves(became=tagged("ice"))).unchanged == 1
+    assert whole.run(Halves(became=tagged("loli"))).rejected == {"Halves: safety rule 1": 1}

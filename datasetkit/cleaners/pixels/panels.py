@@ -17,16 +17,15 @@ def panels(image: "Image") -> list[tuple[int, int]]:
     One span, the whole but for plain margins, where no gutter crosses it; none in a plain image.
     """
     factor = max(1, min(image.size) // ACROSS)
-    small = _plain_lines(image.reduce(factor) if factor > 1 else image)
+    plain = _plain_lines(image.reduce(factor) if factor > 1 else image)
     least = max(1, round(THIN * min(image.size) / factor))
-    spans = _spans(small, least)
     return [(_edge(image, first, factor, -1), _edge(image, last, factor, 1))
-            for first, last in spans]  # fmt: skip
+            for first, last in spans(plain, least)]  # fmt: skip
 
 
-def _spans(plain: "NDArray[Any]", least: int) -> list[tuple[int, int]]:
+def spans(plain: "NDArray[Any]", least: int) -> list[tuple[int, int]]:
     """The runs of lines between gutters; a plain run that is thinner than a gutter is drawing."""
-    spans: list[tuple[int, int]] = []
+    found: list[tuple[int, int]] = []
     start, quiet = None, 0
     for place, is_plain in enumerate([*plain.tolist(), *[True] * least]):
         if not is_plain:
@@ -35,9 +34,9 @@ def _spans(plain: "NDArray[Any]", least: int) -> list[tuple[int, int]]:
             continue
         quiet += 1
         if start is not None and quiet >= least:
-            spans.append((start, place - quiet + 1))
+            found.append((start, place - quiet + 1))
             start = None
-    return spans
+    return found
 
 
 def _edge(image: "Image", place: int, factor: int, outward: int) -> int:

@@ -2,15 +2,22 @@
 
 import filecmp
 import hashlib
-import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeGuard
 
 from datasetkit.cleaners.sets.cropped import part_of
-from datasetkit.cleaners.sets.groups import SIDE, TRIED, Comparing, Groups, Known, grouped
+from datasetkit.cleaners.sets.groups import TRIED, Comparing, Groups, Known, grouped
+from datasetkit.cleaners.sets.inside import (
+    BARRED,
+    SIDE,
+    Inside,
+    inside,
+    is_print,
+    of_fact,
+    to_fact,
+)
 from datasetkit.cleaners.sets.sheet import PAGES, PICTURE, Cell, Pages, shown, written
 from datasetkit.content import content_print
 from datasetkit.errors import PictureError, UsageError, did_you_mean
@@ -24,11 +31,13 @@ FETCHED = "likeness"  # the fact of grab: the fingerprint of the file as its sit
 FOLDER = "duplicates"
 VARIANTS = ("keep", "drop")
 ALSO = ("mirrored", "turned", "cropped")
+BARS_END = 0.98  # of a picture's area inside its bars is sure: they end about there
 NAMED = 5  # groups of variants that are named; a sheet shows them all
 # What boorus say of a file rather than of the picture: not true of another file of it.
 OF_THE_FILE = frozenset(
     """absurdres highres incredibly_absurdres lowres jpeg_artifacts scan_artifacts upscaled
-    alpha_transparency transparent_background""".split()
+    alpha_transparency transparent_background
+    letterboxed pillarboxed windowboxed border black_border white_border""".split()
 )
 
 
@@ -36,12 +45,14 @@ OF_THE_FILE = frozenset(
 class Dedupe(Whole):
     """Leave out pictures that are there twice, and keep the best of each.
 
-    Found are copies of a file, and the same picture in another size, format or quality, or with
-    up to 1 % cut off. Every one that is left out was compared with the very picture that stays.
-    That is the largest; of equal ones a PNG, which lost nothing, then the best rated, then the
-    one with the most tags. One that you painted over yourself always stays. It gets the tags of
-    all (but for those about a file, such as lowres), their posts, and the strictest of their
-    ratings; captions that you edited come first, and what you took out of one stays out.
+    Found are copies of a file, and the same picture in another size, format or quality, with up
+    to 1 % cut off, or with letterbox bars or a plain border around. Every one that is left out was
+    compared with the very picture that stays. That is the largest, bars not counted, and of two
+    that are equal but for bars the one without; then a PNG, which lost nothing, then the best
+    rated, then the one with the most tags. One that you painted over yourself always stays. It
+    gets the tags of all (but for those about a file, such as lowres), their posts, and the
+    strictest of their ratings; captions that you edited come first, and what you took out of one
+    stays out.
 
     Variants are kept: the same drawing with another expression, outfit or background, or with
     words on it. --variants drop keeps the best of those, too; their tags are not joined.
@@ -72,13 +83,19 @@ class Dedupe(Whole):
         """Return the record with its fingerprints, the same one where they are known."""
         content = content_print(record.picture)
         known = _measured(record, self._ways)
-        if known and known[0] == content:
+        if known and known.file == content:
             return record
-        looks = self._fetched(record)
-        if looks is None:
-            prints = fingerprints(record.picture.glance(SIDE))
-            looks = [f"{prints[way]:016x}" for way in (Way if len(self._ways) > 1 else self._ways)]
-        return record.with_facts(FACT, {"file": content, "looks": looks})
+        fetched = self._fetched(record)
+        if fetched is not None:
+            return record.with_facts(FACT, {"file": content, "looks": fetched})
+        image = record.picture.glance(SIDE)
+        prints = fingerprints(image)
+        looks = [f"{prints[way]:016x}" for way in (Way if len(self._ways) > 1 else self._ways)]
+        fact: dict[str, object] = {"file": content, "looks": looks}
+        within = inside(image, record.picture.size)
+        if within:
+            fact["inside"] = to_fact(within)
+        return record.with_facts(FACT, fact)
 
     def __call__(self, records: Sequence[Record], folder: Path) -> Iterator[Change | Work]:
         """Find the groups, draw them if asked to, and say of each who stays."""
@@ -110,10 +127,12 @@ class Dedupe(Whole):
         return (Way.UPRIGHT, *((Way.MIRRORED,) if mirrored else ()), *turns)
 
     def _fetched(self, record: Record) -> list[str] | None:
-        """The fingerprint that grab took, if the file is still the one that was fetched."""
+        """The fingerprint that grab took, if it tells all of a file that is as it was fetched."""
         look = record.facts.get(FETCHED)
         picture, md5 = record.picture, record.origin.md5
-        if len(self._ways) > 1 or not md5 or picture.painted is not None or not _print(look):
+        if len(self._ways) > 1 or record.facts.get(BARRED) or not is_print(look):
+            return None
+        if not md5 or picture.painted is not None:
             return None
         own = hashlib.md5(picture.content, usedforsecurity=False).hexdigest()
         return [look] if own == md5 else None
@@ -125,9 +144,12 @@ class Dedupe(Whole):
         for place, record in enumerate(records):
             measured = _measured(record, self._ways)
             if measured:  # else it is broken, or gone since
-                looks = tuple(int(measured[1][way], 16) for way in ways)
-                known = Known(place, measured[0], looks, record.picture.size)
-                ranked.append((_rank(record, place), known))
+                looks = tuple(int(measured.looks[way], 16) for way in ways)
+                within = measured.inside
+                if within:
+                    within = replace(within, looks=tuple(within.looks[way] for way in ways))
+                known = Known(place, measured.file, looks, record.picture.size, within)
+                ranked.append((_rank(record, place, within), known))
         ranked.sort(key=lambda pair: pair[0], reverse=True)
         return [known for _, known in ranked]
 
@@ -195,15 +217,16 @@ def _edited(record: Record) -> bool:
     return bool(record.removed) or any(tag.by == (HAND,) for tag in record.tags)
 
 
-def _rank(record: Record, place: int) -> tuple[float, ...]:
+def _rank(record: Record, place: int, within: Inside | None) -> tuple[float, ...]:
     """The higher, the better; of those that are equal in all, the one that came first."""
-    width, height = record.picture.size
+    width, height = within.size if within else record.picture.size
+    area = width * height * (BARS_END if within else 1)
     score = record.origin.score
     rating = float("-inf") if score is None else score
     painted = HAND in record.facts
     lossless = record.picture.path.suffix.lower() == ".png"
     tags, size = len(record.tags), _bytes(record.picture)
-    return painted, width * height, lossless, rating, tags, size, -place
+    return painted, area, lossless, rating, tags, size, -place
 
 
 def _glanced(picture: Picture, side: int) -> Look | None:
@@ -223,7 +246,16 @@ def _bytes(picture: Picture) -> int:
         return 0
 
 
-def _measured(record: Record, ways: Sequence[Way]) -> tuple[str, list[str]] | None:
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What a record's facts tell of its picture's file and looks."""
+
+    file: str
+    looks: list[str]
+    inside: Inside | None
+
+
+def _measured(record: Record, ways: Sequence[Way]) -> _Measured | None:
     """What is known of a picture's file and its looks, if all that is asked for is known."""
     fact = record.facts.get(FACT)
     if not isinstance(fact, Mapping):
@@ -231,12 +263,9 @@ def _measured(record: Record, ways: Sequence[Way]) -> tuple[str, list[str]] | No
     file, looks = fact.get("file"), fact.get("looks")
     if not isinstance(file, str) or not isinstance(looks, list):
         return None
-    enough = len(looks) >= (len(Way) if len(ways) > 1 else 1) and all(map(_print, looks))
-    return (file, looks) if enough else None
-
-
-def _print(text: object) -> TypeGuard[str]:
-    return isinstance(text, str) and re.fullmatch("[0-9a-f]{16}", text) is not None
+    if len(looks) < (len(Way) if len(ways) > 1 else 1) or not all(map(is_print, looks)):
+        return None
+    return _Measured(file, looks, of_fact(fact.get("inside"), record.picture.size))
 
 
 def _said(groups: Groups, records: Sequence[Record], variants_stay: bool) -> Iterator[Note]:

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from datasetkit.cleaners.sets.inside import Inside, without_edges
 from datasetkit.likeness import Look, Relation, Way, relation, turned
 from datasetkit.near import bits_set, near_pairs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SIDE = 512  # px of a picture's longer side, at least, for the finer look
 TRIED = 32  # look-alikes that a picture is compared with: of blank pages there may be thousands
 CROPPED = "with its edges cut"
 _TURNS = {
@@ -41,13 +41,29 @@ class Known:
     """What the comparison knows of a picture: its place in the set, its prints and its size.
 
     ``file`` tells its bytes (where it is equal, they may still differ), ``looks`` its fingerprint
-    in each of the ways in which it is compared, the first as it stands.
+    in each of the ways in which it is compared, the first as it stands; ``inside`` is what it is
+    without its bars, where it has some: it is compared as both.
     """
 
     place: int
     file: str
     looks: tuple[int, ...]
     size: tuple[int, int]
+    inside: Inside | None = None
+
+    def faces(self) -> "Iterator[tuple[Face, tuple[int, ...]]]":
+        """The whole and what lies inside its bars, each with its fingerprints."""
+        yield Face(self.place), self.looks
+        if self.inside:
+            yield Face(self.place, inside=True), self.inside.looks
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Face:
+    """A picture as a whole, or what lies inside its bars."""
+
+    place: int
+    inside: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +121,7 @@ def grouped(best_first: Sequence[Known], comparing: Comparing) -> Iterator[int |
     groups = Groups()
     near = _Near(best_first, comparing)
     by_file: dict[str, list[int]] = {}
-    look = _Held(comparing.look)
-    sizes = {known.place: known.size for known in best_first}
+    look = _Held(comparing.look, {known.place: known for known in best_first})
     for done, known in enumerate(best_first, 1):
         twin = next(
             (
@@ -115,7 +130,7 @@ def grouped(best_first: Sequence[Known], comparing: Comparing) -> Iterator[int |
                 if comparing.same_file(known.place, other)
             ),
             None,
-        ) or _by_looks(known, near, look, comparing, groups, sizes)
+        ) or _by_looks(known, near, look, comparing, groups)
         if twin:
             groups.same.setdefault(twin[0], []).append(twin[1])
             groups.variants.pop(known.place, None)
@@ -127,38 +142,34 @@ def grouped(best_first: Sequence[Known], comparing: Comparing) -> Iterator[int |
 
 
 def _by_looks(
-    known: Known,
-    near: "_Near",
-    look: "_Held",
-    comparing: Comparing,
-    groups: Groups,
-    sizes: Mapping[int, tuple[int, int]],
+    known: Known, near: "_Near", look: "_Held", comparing: Comparing, groups: Groups
 ) -> tuple[int, Twin] | None:
     """The picture that stays which is the same as this one; a better variant is noted."""
     slack = _SHAPE_CROPPED if comparing.part_of else _SHAPE
     tried = (
-        (way, other)
-        for way, other in near.to(known)
-        if _alike_in_shape(known.size, sizes[other], slack, transposed=way.value[0])
+        (face, way, other)
+        for face, way, other in near.to(known)
+        if _alike_in_shape(look.size(face), look.size(other), slack, transposed=way.value[0])
     )
-    for number, (way, other) in enumerate(islice(tried, TRIED + 1)):
+    for number, (face, way, other) in enumerate(islice(tried, TRIED + 1)):
         if number == TRIED:
             groups.unsure += 1
             break
-        one, standing = look.of(known.place, way), look.of(other, Way.UPRIGHT)
+        edges = not (face.inside or other.inside)
+        one, standing = look.of(face, way, edges), look.of(other, Way.UPRIGHT, edges)
         if one is None:
             return None
         if standing is None:
             continue
         found = relation(one, standing)
         if found is Relation.SAME:
-            return other, _twin(known, sizes[other], way)
+            return other.place, _twin(face, look.size(face), other, look.size(other), way)
         if comparing.part_of and (
             comparing.part_of(one, standing) or comparing.part_of(standing, one)
         ):
-            return other, Twin(known.place, CROPPED, CROPPED)
+            return other.place, Twin(known.place, CROPPED, CROPPED)
         if found is Relation.VARIANT and way is Way.UPRIGHT:
-            groups.variants.setdefault(known.place, other)
+            groups.variants.setdefault(known.place, other.place)
     return None
 
 
@@ -170,40 +181,55 @@ def _alike_in_shape(
     return abs(across - down) <= slack * max(across, down)
 
 
-def _twin(known: Known, size: tuple[int, int], way: Way) -> Twin:
-    """A picture that is the same as one of this size, and what sets its file apart."""
-    share = (known.size[0] * known.size[1] / (size[0] * size[1])) ** 0.5
+def _twin(one: Face, size: tuple[int, int], other: Face, stays: tuple[int, int], way: Way) -> Twin:
+    """A picture that is the same as another, and what sets its file apart."""
+    share = (size[0] * size[1] / (stays[0] * stays[1])) ** 0.5
     smaller = round(share, 2) < 1
     kind = "smaller" if smaller else "saved anew"
     how = f"{share:.0%} of its size" if smaller else kind
+    if one.inside != other.inside:
+        kind = "with bars around" if one.inside else "without the bars"
+        how = f"{kind}, {how}" if smaller else kind
     if way is Way.UPRIGHT:
-        return Twin(known.place, kind, how)
+        return Twin(one.place, kind, how)
     turn = _TURNS[way]
-    return Twin(known.place, turn, f"{turn}, {how}")
+    return Twin(one.place, turn, f"{turn}, {how}")
 
 
 class _Held:
     """Decodes pictures when they are compared, and holds the last few ready."""
 
-    def __init__(self, look: Callable[[int], Look | None]) -> None:
+    def __init__(self, look: Callable[[int], Look | None], pictures: Mapping[int, Known]) -> None:
         self._look = look
-        self._held: OrderedDict[tuple[int, Way], Look | None] = OrderedDict()
+        self._pictures = pictures
+        self._held: OrderedDict[tuple[Face, Way, bool], Look | None] = OrderedDict()
 
-    def of(self, place: int, way: Way) -> Look | None:
-        """A picture, turned that way; None if it is broken."""
-        key = (place, way)
+    def size(self, face: Face) -> tuple[int, int]:
+        """Width and height of a picture, or of what lies inside its bars."""
+        known = self._pictures[face.place]
+        return known.inside.size if known.inside and face.inside else known.size
+
+    def of(self, face: Face, way: Way, edges: bool = True) -> Look | None:
+        """A picture, turned that way, with or without its edges; None if it is broken."""
+        key = (face, way, edges)
         if key in self._held:
             self._held.move_to_end(key)
             return self._held[key]
-        if way is Way.UPRIGHT:
-            found = self._look(place)
-        else:
-            upright = self.of(place, Way.UPRIGHT)
-            found = Look(turned(upright.image, way)) if upright else None
-        self._held[key] = found
+        found = self._held[key] = self._made(face, way, edges)
         while len(self._held) > _HELD:
             self._held.popitem(last=False)
         return found
+
+    def _made(self, face: Face, way: Way, edges: bool) -> Look | None:
+        if way is not Way.UPRIGHT:
+            upright = self.of(face, Way.UPRIGHT, edges)
+            return Look(turned(upright.image, way)) if upright else None
+        if edges:
+            return self._look(face.place)
+        whole = self.of(Face(face.place), Way.UPRIGHT)
+        known = self._pictures[face.place]
+        within = known.inside.box if known.inside and face.inside else (0, 0, *known.size)
+        return without_edges(whole, within, known.size) if whole else None
 
 
 class _Near:
@@ -212,8 +238,8 @@ class _Near:
     def __init__(self, pictures: Sequence[Known], comparing: Comparing) -> None:
         import numpy as np
 
-        looks = np.array([known.looks for known in pictures], np.uint64)
-        looks = looks.reshape(len(pictures), len(comparing.ways))
+        looks = np.array([looks for known in pictures for _, looks in known.faces()], np.uint64)
+        looks = looks.reshape(-1, len(comparing.ways))
         self._ways = comparing.ways
         self._prints = np.unique(looks)
         stands = np.zeros(len(self._prints), bool)
@@ -222,23 +248,25 @@ class _Near:
         of = np.ascontiguousarray(links["of"])
         self._starts = np.searchsorted(of, np.arange(len(self._prints) + 1))
         self._links = links
-        self._staying: dict[int, list[int]] = {}
+        self._staying: dict[int, list[Face]] = {}
 
     def stays(self, known: Known) -> None:
         """Take note of a picture that stays."""
-        self._staying.setdefault(known.looks[0], []).append(known.place)
+        for face, looks in known.faces():
+            self._staying.setdefault(looks[0], []).append(face)
 
-    def to(self, known: Known) -> Iterator[tuple[Way, int]]:
+    def to(self, known: Known) -> Iterator[tuple[Face, Way, Face]]:
         """Pictures that stay and look so, the nearest first, and the way this one must turn."""
         around = [
-            (apart, number, print_)
-            for number, look in enumerate(known.looks)
+            (apart, number, face, print_)
+            for face, looks in known.faces()
+            for number, look in enumerate(looks)
             for apart, print_ in self._around(look)
             if print_ in self._staying
         ]
-        for _, number, print_ in sorted(around):
-            for place in self._staying[print_]:
-                yield self._ways[number], place
+        for _, number, face, print_ in sorted(around):
+            for other in self._staying[print_]:
+                yield face, self._ways[number], other
 
     def _around(self, print_: int) -> Iterator[tuple[int, int]]:
         """A fingerprint and those near to it, each with the bits between."""
