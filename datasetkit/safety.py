@@ -197,7 +197,7 @@ def _one_form(name: str) -> str:
 def _words(name: str) -> list[str]:
     """Split a name into its tokens, without accents, unseen characters and punctuation."""
     apart = unicodedata.normalize("NFKD", _one_form(name).replace("/", "_x_"))  # e621's a/b
-    plain = "".join(c for c in apart if not _UNSEEN.match(c))
+    plain = _UNSEEN.sub("", apart)
     together = unicodedata.normalize("NFC", plain)  # kana are themselves only with their marks
     return [word for token in _BETWEEN.split(together) if (word := token.strip("'"))]
 

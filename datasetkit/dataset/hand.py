@@ -6,7 +6,7 @@ from pathlib import Path
 
 from datasetkit import safety
 from datasetkit.dataset import captions
-from datasetkit.dataset.index import digest
+from datasetkit.dataset.index import Entry, digest
 from datasetkit.dataset.journal import Journal
 from datasetkit.dataset.lines import Line
 from datasetkit.dataset.places import Places
@@ -30,13 +30,18 @@ def take_in_hand_edits(journal: Journal, places: Places) -> list[str]:
     converted, added = _take_in_strangers(journal, places, notes)
     keys = journal.kept.in_order()
     gone = []
-    suspect = set()  # those whose picture says that something was done
+    suspect = set()  # those whose files say that something was done
     for key in keys:
         entry = journal.kept.place(key)
         size = places.size(entry.file)
         if size is None:
             gone.append(key)
-        elif key in journal.older or not entry.caption or size != entry.file_bytes:
+        elif (
+            key in journal.older
+            or not entry.caption
+            or size != entry.file_bytes
+            or not _says_what_it_did(entry, places)
+        ):
             suspect.add(key)
     if gone and len(gone) == len(keys):
         raise DatasetError(
@@ -50,7 +55,7 @@ def take_in_hand_edits(journal: Journal, places: Places) -> list[str]:
     edited = sum(
         _take_in(journal, places, key) and key not in back
         for key in keys
-        if key in journal.kept and (key in suspect or not _says_what_it_did(journal, places, key))
+        if key in suspect and key in journal.kept
     )
     said = {
         "added by hand": added,
@@ -141,12 +146,11 @@ def _take_in(journal: Journal, places: Places, key: str) -> bool:
     return True
 
 
-def _says_what_it_did(journal: Journal, places: Places, key: str) -> bool:
+def _says_what_it_did(entry: Entry, places: Places) -> bool:
     """Say, without reading the line, that nobody touched a picture's caption.
 
     Every caption is read: no file system's times are fine enough to be trusted with an edit.
     """
-    entry = journal.kept.place(key)
     text = captions.read_caption(f"{places.path}{os.sep}{_stem(entry.file)}.txt")
     return text is not None and digest(text) == entry.caption
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import operator
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,17 @@ from datasetkit.dataset.lines import Line, text_of
 from datasetkit.pixels import Picture
 from datasetkit.record import Origin, Record, Tag
 
+MOST_TAGS = 32_768  # remembered; a set of 100,000 posts has some 30,000
+
 _ORIGIN = {item.name: item.default for item in dataclasses.fields(Origin)}
 
 
 def to_line(record: Record) -> Line:
     """Write a record as plain JSON values; what stands at its default is left out."""
-    return _head(record) | {"tags": list(map(_tag_line, record.tags))} | _tail(record)
+    picture = record.picture
+    line: Line = {"key": record.key, "file": picture.path.name, "size": list(picture.size)}
+    line["tags"] = [[tag.name, tag.kind, list(tag.by), tag.score] for tag in record.tags]
+    return line | _tail(record)
 
 
 def as_text(record: Record, more: Line) -> bytes:
@@ -22,14 +28,14 @@ def as_text(record: Record, more: Line) -> bytes:
 
     What tags look like is remembered: they make up most of it, and most stand on many pictures.
     """
-    tags = ",".join(map(_tag_text, record.tags))
-    head, tail = text_of(_head(record)), text_of(_tail(record) | more)
-    return f'{head[:-1]},"tags":[{tags}],{tail[1:]}\n'.encode()
-
-
-def _head(record: Record) -> Line:
     picture = record.picture
-    return {"key": record.key, "file": picture.path.name, "size": list(picture.size)}
+    key, file = text_of(record.key), text_of(picture.path.name)
+    width, height = picture.size
+    tags = ",".join(map(_TAG_TEXTS.__getitem__, map(_PARTS, record.tags)))
+    tail = text_of(_tail(record) | more)
+    return (
+        f'{{"key":{key},"file":{file},"size":[{width},{height}],"tags":[{tags}],{tail[1:]}\n'
+    ).encode()
 
 
 def _tail(record: Record) -> Line:
@@ -51,7 +57,7 @@ def from_line(line: Line, folder: Path) -> Record:
     return Record(
         key=line["key"],
         picture=Picture(folder / line["file"], (width, height)),
-        tags=tuple(_tag(name, kind, tuple(by), score) for name, kind, by, score in line["tags"]),
+        tags=tuple([_tag(name, kind, tuple(by), score) for name, kind, by, score in line["tags"]]),
         origin=Origin(**line.get("origin", {})),
         facts=line.get("facts", {}),
         removed=frozenset(line.get("removed", ())),
@@ -59,19 +65,24 @@ def from_line(line: Line, folder: Path) -> Record:
     )
 
 
-@functools.lru_cache(maxsize=16_384)
+@functools.lru_cache(maxsize=MOST_TAGS)
 def _tag(name: str, kind: str, by: tuple[str, ...], score: float) -> Tag:
     """One object for all that say the same: a few thousand tags make up most of a dataset."""
     return Tag(name, kind, by, score)
 
 
-def _tag_line(tag: Tag) -> list[Any]:
-    return [tag.name, tag.kind, list(tag.by), tag.score]
+class _TagTexts(dict[tuple[Any, ...], str]):
+    """What tags look like in a line, by their parts: to ask it runs no line of Python."""
+
+    def __missing__(self, parts: tuple[Any, ...]) -> str:
+        if len(self) >= MOST_TAGS:
+            self.clear()
+        text = self[parts] = text_of(parts)
+        return text
 
 
-@functools.lru_cache(maxsize=16_384)
-def _tag_text(tag: Tag) -> str:
-    return text_of(_tag_line(tag))
+_PARTS = operator.attrgetter("name", "kind", "by", "score")
+_TAG_TEXTS = _TagTexts()
 
 
 def _origin_line(origin: Origin) -> Line:

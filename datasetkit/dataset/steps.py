@@ -73,6 +73,10 @@ class Step:
     def put_all(self, changes: Sequence[tuple[Record, Path | None]]) -> None:
         """Add or change records of different keys; a hundred at once cost little more than one."""
         self.announce(changes)
+        self.put_announced(changes)
+
+    def put_announced(self, changes: Sequence[tuple[Record, Path | None]]) -> None:
+        """Do that for records of which :meth:`announce` was told just before."""
         there = []
         for record, staged in changes:
             entry = self.dataset.journal.kept.entry(record.key)
@@ -121,9 +125,9 @@ class Step:
             if self._paints and Path(entry.file).stem not in self._originals:
                 save(picture, self.dataset.places.originals / entry.file)
         before = kept.text(key) if entry else b"null"  # the line as it stands: nothing is parsed
-        more = {"file": record.picture.path.name} | promise(staged, captions.caption(record))
-        head, tail = dump({"key": key})[:-2], dump(more)[1:]
-        return b'%b,"before":%b,%b' % (head, before, tail)
+        more = {"key": key, "file": record.picture.path.name}
+        promised = dump(more | promise(staged, captions.caption(record)))
+        return b'%b,"before":%b}\n' % (promised[:-2], before)
 
     def _joined_text(self, record: Record) -> bytes:
         """What a record gets of another's edits by hand, as a line; empty where that is nothing.

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datasetkit.dataset.dataset import Dataset
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class _Change:
     """A record on its way: what is known of its line before, its caption and where that lies."""
 
@@ -24,12 +24,10 @@ class _Change:
     staged: Path | None
     before: Entry | None
     caption: str
+    said: int  # the digest of the caption
+    path: str  # of the caption
     draft: str | None = None  # None where it is written by itself, "" where it stands already
-    stamp: tuple[int, ...] = ()  # of the caption that was looked at
-
-    @property
-    def path(self) -> str:
-        return captions.text_path(self.record.picture.path)
+    stamp: captions.Stamp = ()  # of the caption that was looked at
 
 
 def put_all(
@@ -40,49 +38,49 @@ def put_all(
     The captions are written beforehand, so that between the look for a person's last edit and the
     rename nothing waits for the disk; and what is edited in that moment is merged once more.
     """
-    kept = dataset.journal.kept
-    begun = [
-        _Change(record, staged, kept.entry(record.key), captions.caption(record))
-        for record, staged in changes
-    ]
-    new = [c for c in begun if c.before is None or c.before.caption != digest(c.caption)]
+    begun = [_begun(dataset, record, staged) for record, staged in changes]
+    new = [c for c in begun if c.before is None or c.before.caption != c.said]
     with captions.drafts(dataset.places.workshop, [change.caption for change in new]) as paths:
-        drafts = {change.record.key: path for change, path in zip(new, paths, strict=True)}
-        ready = [
-            _with_late_edits(dataset, replace(change, draft=drafts.get(change.record.key)))
-            for change in begun
-        ]
-        for change in ready:
+        for change, path in zip(new, paths, strict=True):
+            change.draft = path
+        for change in begun:
+            _take_in_late_edits(dataset, change)
             for model, (print_, vector) in change.record.embeddings.items():
                 dataset.embeddings(model).put(print_, vector)
-        lines = [(c.record, _more(c, step), digest(c.caption)) for c in ready]
+        lines = [(change.record, _more(change, step), change.said) for change in begun]
         dataset.journal.keep_all(lines)
         notes: list[str] = []
-        for change, (_, more, _) in zip(ready, lines, strict=True):
+        for change, (_, more, _) in zip(begun, lines, strict=True):
             notes += _follow(dataset, change, more)
     return notes
 
 
-def _with_late_edits(dataset: "Dataset", change: _Change) -> _Change:
-    """The change with what a person did to the caption since its stage read the record."""
+def _begun(dataset: "Dataset", record: Record, staged: Path | None) -> _Change:
+    before, text = dataset.journal.kept.entry(record.key), captions.caption(record)
+    path = captions.text_path(record.picture.path)
+    return _Change(record, staged, before, text, digest(text), path)
+
+
+def _take_in_late_edits(dataset: "Dataset", change: _Change) -> None:
+    """Put into a change what a person did to the caption since its stage read the record."""
     before = change.before
     if before is None:
-        return change
+        return
     path = captions.text_path(f"{dataset.path}{os.sep}{before.file}")
-    change = replace(change, stamp=captions.stamp(path))
-    data = captions.bytes_of(path)
+    data, change.stamp = captions.stamped(path)
     if data is None:
-        return change
+        return
     if data == captions.written(change.caption) and path == change.path:
-        return replace(change, draft="")
+        change.draft = ""
+        return
     text = captions.text_in(data, path)
     if before.caption and digest(text) == before.caption:
-        return change
+        return
     was = from_line(dataset.journal.kept[change.record.key], dataset.path)
     record = captions.with_late_edits(change.record, was, text)
-    if record is change.record:
-        return change
-    return replace(change, record=record, caption=captions.caption(record), draft=None)
+    if record is not change.record:
+        change.record, change.caption, change.draft = record, captions.caption(record), None
+        change.said = digest(change.caption)
 
 
 def _more(change: _Change, step: int) -> Line:

@@ -2,48 +2,93 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 from datasetkit import masks
 from datasetkit.catalog import name_of
 from datasetkit.dataset import Dataset
+from datasetkit.dataset.hand import as_edited
 from datasetkit.dataset.journal import in_place_order
 from datasetkit.dataset.lines import write_file
 from datasetkit.dataset.places import MEMORY
-from datasetkit.engines.events import Ended, Outcome, Report
+from datasetkit.engines.events import Ended, Event, Outcome, Report, Said
 from datasetkit.engines.local import legs, run_leg
 from datasetkit.errors import DatasetkitError
-from datasetkit.pipeline import Pipeline, call_of
-from datasetkit.stage import Source, Stage
+from datasetkit.pipeline import Pipeline, call_of, in_yaml
+from datasetkit.stage import Selective, Source, Stage
 
 
-def plan(folder: Path, pipeline: Pipeline) -> list[str]:
-    """Say, a line a stage, what a run would do, and what is missing for it.
+def plan(folder: Path, pipeline: Pipeline, report: Report = lambda event: None) -> Iterator[str]:
+    """Say, a line a stage, what a run would do, and what is missing for it; then try a part of it.
 
-    Nothing is fetched, and nothing read but the dataset's memory.
+    Tried is the first leg that would run on the dataset as it is, up to a stage that asks a model;
+    what it would change is counted. Nothing is fetched, and nothing is written.
     """
     parts = legs(pipeline.stages)
-    first = 0
-    if (folder / MEMORY).is_dir():
-        with Dataset(folder) as dataset:
-            first = _Done(dataset).how_many(parts)
-    lines = []
-    for index, leg in enumerate(parts):
-        for stage in leg:
-            what = "done before"
-            if index >= first or pipeline.alone:
-                what = (stage.plan() or (stage.__doc__ or "").splitlines()[0]) + _lack(stage)
-            lines.append(f"{name_of(stage):>10}: {what}")
-    return lines
+    with Dataset(folder) if (folder / MEMORY).is_dir() else nullcontext() as dataset:
+        left = _left(dataset, parts) if dataset and not pipeline.alone else [*range(len(parts))]
+        lacking = set()
+        for index, leg in enumerate(parts):
+            for stage in leg:
+                what = "done before"
+                if index in left:
+                    lack = _lack(stage, pipeline)
+                    lacking.update([stage] if lack else [])
+                    what = (stage.plan() or (stage.__doc__ or "").splitlines()[0]) + lack
+                yield f"{name_of(stage):>10}: {what}"
+        if dataset is None or pipeline.alone or not left:
+            return
+        leg = parts[left[0]]
+        trial = list(takewhile(lambda s: _is_tried(s) and s not in lacking, leg))
+        if trial:
+            run_leg(dataset, trial, _only_counts(report), dry_run=True)
+            if left[1:] or len(trial) < len(leg):
+                yield "what the stages after that would do depends on it"
 
 
-def _lack(stage: Stage) -> str:
+def _left(dataset: Dataset, parts: Sequence[tuple[Stage, ...]]) -> list[int]:
+    """The places of the legs that a run would not pass over."""
+    done = _Done(dataset)
+    first = 0 if _edited(dataset) else done.how_many(parts)
+    return [
+        index
+        for index in range(first, len(parts))
+        if not (_fetches(parts[index][0]) and done.brought_all(parts, index))
+    ]
+
+
+def _edited(dataset: Dataset) -> bool:
+    """Say whether a person did something to the folder that no run has taken in yet."""
+    records = dataset.records  # those whose pictures are there
+    if dataset.strangers or len(records) < len(dataset):
+        return True
+    return any(as_edited(dataset.journal, dataset.path, r) is not r for r in records)
+
+
+def _is_tried(stage: Stage) -> bool:
+    return isinstance(stage, Selective) and not isinstance(stage, Source) and not stage.heavy
+
+
+def _only_counts(report: Report) -> Report:
+    """A report without the line for each picture."""
+
+    def told(event: Event) -> None:
+        if not isinstance(event, Said) or event.warning:
+            report(event)
+
+    return told
+
+
+def _lack(stage: Stage, pipeline: Pipeline) -> str:
     try:
         stage.check()
     except DatasetkitError as error:
-        return f" (not ready: {error})"
+        text = in_yaml(str(error), [stage]) if pipeline.file else str(error)
+        return f" (not ready: {text})"
     return ""
 
 
@@ -60,12 +105,13 @@ def run_pipeline(dataset: Dataset, pipeline: Pipeline, report: Report) -> list[O
     parts = legs(pipeline.stages)
     first = done.how_many(parts)
     for index, leg in enumerate(parts):
-        if index < first or (isinstance(leg[0], Source) and done.brought_all(parts, index)):
+        if index < first or (_fetches(leg[0]) and done.brought_all(parts, index)):
             outcome = Outcome("+".join(name_of(stage) for stage in leg), already_done=True)
             outcome.unchanged = len(dataset)
             report(Ended(outcome))
         else:
-            outcome = run_leg(dataset, leg, report)
+            with pipeline.naming(*leg):
+                outcome = run_leg(dataset, leg, report)
             whole = not (isinstance(leg[0], Source) and outcome.errors)
             done.note(parts, index, outcome.outputs, whole)
             if isinstance(leg[0], Source):
@@ -129,6 +175,11 @@ def fingerprint(dataset: Dataset) -> str:
             essence.append(hidden)
         digest.update(json.dumps(essence).encode())
     return digest.hexdigest()
+
+
+def _fetches(stage: Stage) -> bool:
+    """Say whether a stage brings pictures from elsewhere, and not from those that are here."""
+    return isinstance(stage, Source) and not isinstance(stage, Selective)
 
 
 def _calls(leg: Sequence[Stage]) -> list[Any]:

@@ -45,7 +45,7 @@ def legs(stages: Sequence[Stage]) -> list[tuple[Stage, ...]]:
     groups: list[list[Stage]] = []
     going_on = False
     for stage in stages:
-        if going_on and isinstance(stage, Selective):
+        if going_on and isinstance(stage, Selective) and not isinstance(stage, Source):
             groups[-1].append(stage)
         else:
             groups.append([stage])
@@ -54,11 +54,17 @@ def legs(stages: Sequence[Stage]) -> list[tuple[Stage, ...]]:
 
 
 def run_leg(
-    dataset: Dataset, leg: Sequence[Stage], report: Report, *, dry_run: bool = False
+    dataset: Dataset,
+    leg: Sequence[Stage],
+    report: Report,
+    *,
+    dry_run: bool = False,
+    alone: bool = False,
 ) -> Outcome:
     """Run one source, one task, or a row of maps on a dataset open for writing.
 
-    A stage that needs the whole set may end the row.
+    A stage that needs the whole set may end the row. One that runs ``alone``, by a command of its
+    own, also says what is worth no line in a pipeline.
 
     Raises what stops the whole (no network, no model, a full disk); what ails one picture is in
     the outcome. An interrupted leg goes on where it was when it is run again.
@@ -71,7 +77,7 @@ def run_leg(
             outcome = _run_task(dataset, leg[0], name, report)
         else:
             maps = [stage for stage in leg if isinstance(stage, Selective)]
-            outcome = _run_maps(dataset, maps, name, report, dry_run=dry_run)
+            outcome = _run_maps(dataset, maps, name, report, dry_run=dry_run, alone=alone)
     except OSError as error:
         raise cannot_write(dataset.path, error) from error
     report(Ended(outcome))
@@ -79,7 +85,13 @@ def run_leg(
 
 
 def _run_maps(
-    dataset: Dataset, leg: Sequence[Selective], name: str, report: Report, *, dry_run: bool
+    dataset: Dataset,
+    leg: Sequence[Selective],
+    name: str,
+    report: Report,
+    *,
+    dry_run: bool,
+    alone: bool,
 ) -> Outcome:
     outcome = Outcome(name, told=any(stage.tells for stage in leg))
     whole = leg[-1] if isinstance(leg[-1], Whole) else None
@@ -87,20 +99,33 @@ def _run_maps(
     seen: dict[str, Record] = {}  # what a dry run has measured, of which nothing is kept
     met: set[int] = set()  # the stages whose filter some picture fulfils
     records = dataset.records
-    found: Iterable[Record] = records
     report(Began(name, len(records)))
-    if dry_run:
-        found = (as_edited(dataset.journal, dataset.path, record) for record in records)
-        if strange := len(dataset.strangers):
-            what = "1 picture was" if strange == 1 else f"{strange} pictures were"
-            them = "it" if strange == 1 else "them"
-            report(Said(name, f"{what} put into the folder; the run takes {them} in"))
+
+    def found() -> Iterable[Record]:
+        if not dry_run:
+            return records
+        return (as_edited(dataset.journal, dataset.path, record) for record in records)
+
+    def remark(stages: Sequence[Selective]) -> None:
+        for stage in stages:
+            for note in stage.remarks(found()):
+                if note.warning or alone:
+                    outcome.told = True
+                    report(Said(name_of(stage), note.text, note.warning))
+
+    remark(leg[:1])
+    if dry_run and (strange := len(dataset.strangers)):
+        what = "1 picture was" if strange == 1 else f"{strange} pictures were"
+        them = "it" if strange == 1 else "them"
+        report(Said(name, f"{what} put into the folder; the run takes {them} in"))
 
     def work(record: Record) -> Result:
         meant: set[int] = set()
         result = _mapped(leg, record, meant)
         if not (result.drop or dry_run or result.record.picture.painted is None):
             result = _stage_pixels(dataset, result)
+        record.picture.forget()  # here, and not by whoever waits for the result
+        result.record.picture.forget()
         return replace(result, meant=frozenset(meant))
 
     step = None if dry_run else Step(dataset, [call_of(stage) for stage in leg])
@@ -113,7 +138,7 @@ def _run_maps(
         waiting.clear()
 
     with step or nullcontext():
-        results = spread(work, found, os.cpu_count() or 1)
+        results = spread(work, found(), os.cpu_count() or 1)
         for done, (record, result) in enumerate(results, 1):
             met |= result.meant
             if not result.meant:
@@ -130,13 +155,13 @@ def _run_maps(
                 touched.add(record.key)
             if whole and not step and not result.drop:
                 seen[record.key] = replace(result.record, picture=record.picture)
-            record.picture.forget()
-            result.record.picture.forget()
             if len(waiting) >= TOGETHER or time.monotonic() - since > WAIT:
                 commit_waiting()
                 since = time.monotonic()
             report(Advanced(name, done, len(records), record.key))
         commit_waiting()
+        if step:  # only now do the pictures have what the stages before them bring
+            remark(leg[1:])
         for place, stage in enumerate(leg if records else ()):
             if stage.where and place not in met:
                 text = unmet(stage.where, records, "nothing was done")

@@ -17,8 +17,9 @@ from datasetkit.engines.events import Outcome
 from datasetkit.record import Record
 from datasetkit.stage import Drop, Stage
 
-TOGETHER = 256  # changes that share one write of their lines and one sync of what was before
+TOGETHER = 1024  # changes that share one write of their lines and one sync of what was before
 QUICK = 0.002  # seconds; to hand an item to a thread and back costs a fortieth of that
+LATE = 0.016  # seconds beyond that; on a busy machine a quick item may wait its turn so long
 CALM = 16  # quick items in a row, after which a slow one is an accident
 KEEP = "keep_tokens"  # in the facts of a stage: how many tags trainers leave in front
 MOST = 1024  # of those, before it is asked again whether what only waits must do so in threads
@@ -82,7 +83,7 @@ def commit(step: Step, result: Result, name: str, outcome: Outcome, *, new: bool
 def commit_all(step: Step, results: Sequence[Result], name: str, outcome: Outcome) -> None:
     """Put results of different records into the dataset together, and count them as changes."""
     step.announce([(r.record, r.staged) for r in results if not r.noted])
-    step.put_all([(r.record, r.staged) for r in results if not (r.drop or r.noted)])
+    step.put_announced([(r.record, r.staged) for r in results if not (r.drop or r.noted)])
     step.note_all([r.record for r in results if r.noted])
     for result in results:
         if result.drop:
@@ -175,8 +176,8 @@ def in_order(work: Callable[[T], U], items: Iterable[T], workers: int) -> Iterat
 def spread(work: Callable[[T], U], items: Iterable[T], workers: int) -> Iterator[tuple[T, U]]:
     """Do as :func:`in_order` does, but quick work right here, where no thread is waited for.
 
-    Work on tags alone holds the interpreter: threads would only stand in each other's way. A slow
-    item, such as a picture that must be decoded, sends those that follow to the threads, until some
+    Work on tags alone holds the interpreter: threads would only stand in each other's way. Slow
+    items, such as pictures that must be decoded, send those that follow to the threads, until some
     in a row took little of the processor.
     """
     left = iter(items)
@@ -193,14 +194,14 @@ def spread(work: Callable[[T], U], items: Iterable[T], workers: int) -> Iterator
             yield found[0]
 
     while True:
-        here = 0
+        here, late = 0, 0.0
         for item in left:
             here += 1
             since = time.perf_counter()
             done = work(item)
-            slow = time.perf_counter() - since > QUICK
+            late = max(0.0, late + time.perf_counter() - since - QUICK)
             yield item, done
-            if slow:
+            if late > LATE:
                 break
         else:
             return

@@ -17,7 +17,7 @@ from datasetkit.dataset import Dataset
 from datasetkit.engines.chain import plan, run_pipeline
 from datasetkit.engines.events import Ended, Event
 from datasetkit.engines.local import legs, run_leg
-from datasetkit.engines.results import CALM, QUICK, in_order, spread
+from datasetkit.engines.results import CALM, LATE, QUICK, in_order, spread
 from datasetkit.errors import DatasetError, ModelError, SiteError
 from datasetkit.exporters.repeats import Repeats
 from datasetkit.grabbers.folder import Folder
@@ -116,6 +116,8 @@ def test_only_a_few_items_are_under_way() -> None:
 def test_quick_work_is_done_here_and_what_follows_a_slow_item_in_threads() -> None:
     def work(number: int) -> str:
         if number in {5, 6, 30, 100}:
+            time.sleep(QUICK + 1.5 * LATE)
+        if number == 150:
             time.sleep(QUICK * 3)
         return threading.current_thread().name
 
@@ -124,7 +126,7 @@ def test_quick_work_is_done_here_and_what_follows_a_slow_item_in_threads() -> No
     here = {number for number, name in found if name == threading.current_thread().name}
     assert set(range(6)) <= here
     assert not set(range(6, 6 + 2 * CALM)) & here
-    assert 90 in here and 399 in here
+    assert {90, 151, 399} <= here, "one item that is a little late is forgiven"
 
 
 def test_slow_work_ends_in_threads_and_passes_on_what_fails() -> None:
