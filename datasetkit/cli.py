@@ -278,19 +278,20 @@ def _execute(
             for line in surveyed(outcomes[0]):
                 screen.say(line)
         elif dry_run and not isinstance(lone, Selective):
-            for line in plan(folder, pipeline):
+            for line in plan(folder, pipeline, screen.show):
                 screen.say(line)
             outcomes = []
         else:
             pipeline.check()
             # A folder mistyped is not a new dataset: that takes something to put into it.
-            make = any(isinstance(stage, (Source, Task)) for stage in pipeline.stages)
+            brings = (s for s in pipeline.stages if not isinstance(s, Selective))
+            make = any(isinstance(stage, (Source, Task)) for stage in brings)
             with Dataset(folder, write=not dry_run, make=make) as dataset:
                 for note in dataset.notes:
                     screen.say(note)
                 dataset.notes.clear()
                 if lone:
-                    outcomes = [run_leg(dataset, [lone], screen.show, dry_run=dry_run)]
+                    outcomes = [run_leg(dataset, [lone], screen.show, dry_run=dry_run, alone=True)]
                 else:
                     outcomes = run_pipeline(dataset, pipeline, screen.show)
                 for note in dataset.notes:  # of what the run met on its way

@@ -11,7 +11,8 @@
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from typing import Any
 from datasetkit.catalog import STAGES, name_of, stage_class
 from datasetkit.errors import ModelError, UsageError, did_you_mean
 from datasetkit.plain_yaml import read_yaml
-from datasetkit.stage import Stage
+from datasetkit.stage import Stage, options_of
 
 MAX_BYTES = 1024 * 1024
 
@@ -32,6 +33,12 @@ _WORDS = {
     "greater_than_equal": "must be {ge:g} or more",
     "less_than_equal": "must be {le:g} or less",
 }
+
+# A whole command, or an option by itself, with a blank where its value follows.
+_ON_THE_LINE = re.compile(
+    r"dsk [a-z]+(?: --[a-z-]+(?: [A-Z0-9]+\b)?)+|--(?P<option>[a-z]+(?:-[a-z]+)*)"
+    r"(?P<value> (?=[A-Z0-9]))?"
+)
 
 
 @dataclass(frozen=True)
@@ -50,13 +57,37 @@ class Pipeline:
     def check(self) -> None:
         """Raise now what would otherwise fail an hour into a run."""
         for stage in self.stages:
-            try:
+            with self.naming(stage):
                 stage.check()
-            except (UsageError, ModelError) as error:
-                if not self.file:
-                    raise
-                where = f"{self.file}: stage '{name_of(stage)}'"
-                raise type(error)(f"{where}: {error}") from error
+
+    @contextmanager
+    def naming(self, *stages: Stage) -> Iterator[None]:
+        """Say of what these stages refuse where they were read, in the words of that file."""
+        try:
+            yield
+        except (UsageError, ModelError) as error:
+            if not self.file:
+                raise
+            names = "+".join(map(name_of, stages))
+            text = in_yaml(str(error), stages)
+            raise type(error)(f"{self.file}: stage '{names}': {text}") from error
+
+
+def in_yaml(text: str, stages: Iterable[Stage]) -> str:
+    """A sentence that names options as the command line does, for readers of a pipeline.
+
+    ``--fast`` becomes ``'fast'`` and ``--base FILE`` becomes ``base: FILE``; options that these
+    stages have not, and whole commands (``dsk clean --drop NAME``), stay.
+    """
+    options = {option.name for stage in stages for option in options_of(stage)}
+
+    def said(found: re.Match[str]) -> str:
+        name = (found["option"] or "").replace("-", "_")
+        if name not in options:
+            return found[0]
+        return f"{name}: " if found["value"] else f"'{name}'"
+
+    return _ON_THE_LINE.sub(said, text)
 
 
 def build(name: str, options: Mapping[str, Any]) -> Stage:

@@ -61,6 +61,23 @@ def test_wrong_use_is_a_sentence(
     assert not (tmp_path / "dataset").exists()
 
 
+def test_several_folders_are_refused_and_a_name_with_blanks_is_not(
+    dsk: CommandLine, tmp_path: Path, gallery: Path
+) -> None:
+    for name in ("one", "my pictures"):
+        (tmp_path / name).mkdir()
+    said = "one folder at a time: there is no 'one my pictures', but there are one, 'my pictures'"
+    for words in (["one", "my", "pictures"], ["one", "my pictures"]):
+        done = dsk("folder", *words)
+        assert said in done.stderr and done.returncode == 2
+    (tmp_path / "p.yaml").write_text("stages: [folder: {path: [one, my pictures]}]")
+    assert f"p.yaml: stage 'folder': {said}" in dsk("run", "p.yaml").stderr
+    assert "there is no folder 'one none'" in dsk("folder", "one", "none").stderr
+    assert not (tmp_path / "dataset").exists()
+    (gallery).rename(tmp_path / "my drawings")
+    assert "6 added" in dsk("folder", "my", "drawings").stderr
+
+
 def test_a_broken_picture_is_named_with_exit_code_3(dsk: CommandLine, gallery: Path) -> None:
     (gallery / "cut.png").write_bytes((gallery / "p0.png").read_bytes()[:-40])
     done = dsk("folder", gallery)

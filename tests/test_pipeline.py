@@ -8,7 +8,7 @@ from datasetkit.cleaners.pixels.crop import Crop
 from datasetkit.cleaners.tags.clean import Clean
 from datasetkit.errors import DatasetkitError, UsageError
 from datasetkit.grabbers.folder import Folder
-from datasetkit.pipeline import build, call_of, load, parse
+from datasetkit.pipeline import build, call_of, in_yaml, load, parse
 from datasetkit.plain_yaml import read_yaml
 
 GOOD = """
@@ -163,3 +163,30 @@ def test_what_a_stage_itself_refuses_names_the_file(tmp_path: Path) -> None:
         with pytest.raises(DatasetkitError, match="stage 'tag': ") as refusal:
             load(path).check()
         assert str(refusal.value).startswith(f"{path}: ") and said in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("stage", "said"),
+    [
+        ("tag: {fast: yes, best: yes}", "one model at a time: a model's name, 'fast' or 'best'"),
+        ("clean: {replace: [a=b=c]}", "; 'drop' takes tags away"),
+        ("generate: {prompt: '<lora:x:1>', base: x}", "a LoRA is given with 'lora' and 'weight'"),
+        ("filter: {faces: 1}", "counted by a model: detector: FILE names one"),
+        ("clean: {site: e621}", "dsk tags refresh e621 fetches them"),
+    ],
+)
+def test_a_pipeline_is_told_of_its_options_in_its_own_words(
+    tmp_path: Path, stage: str, said: str
+) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text(f"stages: [{stage}]")
+    with pytest.raises(DatasetkitError) as refusal:
+        load(path).check()
+    assert said in str(refusal.value) and " --" not in str(refusal.value)
+
+
+def test_a_command_that_is_named_keeps_its_words() -> None:
+    text = "dsk clean --tokens 75 --drop NAME trims them, --drop takes some, --model NAME is none"
+    assert in_yaml(text, [Clean()]) == (
+        "dsk clean --tokens 75 --drop NAME trims them, 'drop' takes some, --model NAME is none"
+    )

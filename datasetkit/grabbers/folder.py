@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -74,7 +75,11 @@ class Folder(Source):
         """Raise UsageError where there is no such folder, and for frames that are no number."""
         frames_meant(self.frames)
         if not Path(self.path).is_dir():
-            raise UsageError(f"there is no folder {self.path}")
+            name = shlex.quote(self.path)
+            if several := _folders(self.path.split()):
+                there = ", ".join(map(shlex.quote, several))
+                raise UsageError(f"one folder at a time: there is no {name}, but there are {there}")
+            raise UsageError(f"there is no folder {name}")
 
     def find(self, known: Known) -> Iterator[Find | Drop | Note]:
         """Offer the pictures in the order of their paths, whatever order the disk lists them in."""
@@ -119,6 +124,17 @@ class Folder(Source):
         if not pictures:
             readable = ", ".join(sorted(SUFFIXES))
             yield Note(f"no pictures in {self.path} (files ending in {readable})", warning=True)
+
+
+def _folders(words: list[str]) -> list[str]:
+    """Folders whose names, side by side, are these words; none where some are no folder's."""
+    for many in range(len(words), 0, -1):
+        name = " ".join(words[:many])
+        if Path(name).is_dir():
+            rest = _folders(words[many:])
+            if rest or many == len(words):
+                return [name, *rest]
+    return []
 
 
 def read_all_beside(picture: Path) -> Told:

@@ -38,6 +38,11 @@ class Caption(Map):
     prompt: str = opt("", "what to ask; nothing: for a description of one or two sentences")
     max_tokens: int = opt(120, "how long an answer may be, in tokens", ge=1, le=1024)
 
+    @property
+    def heavy(self) -> bool:
+        """It asks a model."""
+        return True
+
     def check(self) -> None:
         """Raise for a prompt that is refused, missing libraries, and a model that is not to be had.
 

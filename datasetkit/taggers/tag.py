@@ -92,6 +92,11 @@ class Tagging(Map):
         """What the models saw is its memory."""
         return True
 
+    @property
+    def heavy(self) -> bool:
+        """It asks a model."""
+        return True
+
     def check(self) -> None:
         """Raise UsageError for options that make no sense, ModelError for a model not to be had."""
         plan = _plan(self)

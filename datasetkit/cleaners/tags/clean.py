@@ -1,14 +1,15 @@
 """The ``clean`` stage: captions that say what a model should learn, the character first."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 from datasetkit import safety
+from datasetkit.cleaners.tags.missing import remarks
 from datasetkit.cleaners.tags.rules import costumes, implied
 from datasetkit.cleaners.tags.rules.added import Added
-from datasetkit.cleaners.tags.rules.all_rules import AllRules, Rule
+from datasetkit.cleaners.tags.rules.all_rules import AllRules
 from datasetkit.cleaners.tags.rules.dropped import FACT, dropping
 from datasetkit.cleaners.tags.rules.implications import IMPLIED
 from datasetkit.cleaners.tags.rules.junk import Junk
@@ -21,7 +22,7 @@ from datasetkit.cleaners.tags.rules.words import Tags, Words
 from datasetkit.errors import UsageError, did_you_mean
 from datasetkit.record import HAND, ORDER, Record
 from datasetkit.relations import Relations, relations_of
-from datasetkit.stage import Map, opt
+from datasetkit.stage import Map, Note, opt
 from datasetkit.tags import from_caption, to_caption
 
 USUAL = "danbooru"  # the site whose names most models know
@@ -41,7 +42,8 @@ class Clean(Map):
 
     Then the caption is put in order: the trigger, or the character's own tags; how many people
     there are, the series, and the rest by kind, the surest first. The word of --first becomes the
-    trigger of every caption, also of those you wrote, but where you took it out of one.
+    trigger of every caption, also of those you wrote, but where you took it out of one; it takes
+    the place of the trigger that an earlier --first made.
     --keep-tokens N is written down for the trainer, which shuffles what comes behind.
 
     Tags that you typed into a caption yourself, triggers, those of --keep, and words of age, by
@@ -116,18 +118,36 @@ class Clean(Map):
             gone = frozenset()
         if self.keep_tokens or self.first:
             record = keeping(record, self.keep_tokens, "" if gone else self.first)
-        before = {tag.name for tag in record.tags}
         tags = record.tags
+        if self.first and not gone:
+            tags = self._lead.instead(tags, self._wanted)
+        before = {tag.name for tag in tags}
         if len(before) < len(tags) or not before.isdisjoint(record.removed):
             tags = record.with_tags(tags).tags
         rules = self._in_order if record.facts.get(ORDER) != HAND else self._as_they_stand
-        tags = rules(tags, record)
+        tags = rules(tags, record, before)
         facts = self._noted(before, tags, record)
         if self.tokens:
             tags = self._limit(tags, record)
         if facts is record.facts and (tags is record.tags or tags == record.tags):
             return record
         return record.with_words(tags, facts)
+
+    def remarks(self, records: Iterable[Record]) -> Iterator[Note]:
+        """Warn of names of --drop, --keep, --replace and --shorten that are probably misspelt."""
+        site = (relations_of(self.site) if self.site else None) or Relations()
+        renamed = {**self._replaced, **self._short}
+        return remarks(
+            records,
+            Patterns(self.drop, renamed),
+            Patterns(self.keep).names,
+            made={*self._added, *renamed.values(), from_caption(self.first)},
+            aliases=site.aliases,
+            known=lambda name: (
+                name in site.implications
+                or any(name in said for said in site.implications.values())
+            ),
+        )
 
     def _noted(self, before: set[str], tags: Tags, record: Record) -> Mapping[str, Any]:
         """The record's facts, with the names that went from it on purpose."""
@@ -208,10 +228,8 @@ class Clean(Map):
             self._kept,
             self._away,
         )
-        more: list[Rule] = [Added(self._added)] if self._added else []
-        if self.first or not (order or self.only):
-            more.append(self._lead)
+        lead = self._lead if self.first or not (order or self.only) else None
         how = "keep" if self.only and self.implied == "drop" else self.implied
         said = implied.Implied(how, says, self._kept, words.called)
         sorting = Order(self._head, self.keep_tokens) if order else None
-        return AllRules(words, more, said, sorting)
+        return AllRules(words, Added(self._added), lead, said, sorting)

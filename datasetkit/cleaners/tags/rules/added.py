@@ -1,6 +1,6 @@
 """Tags that a person asks for by ``--add``."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from datasetkit.cleaners.tags.rules.words import Tags
 from datasetkit.record import Record, Tag
@@ -14,7 +14,10 @@ class Added:
 
     def __call__(self, tags: Tags, record: Record) -> Tags:
         """Return the tags with those that were missing and that nobody removed."""
-        standing = {tag.name for tag in tags}
-        more = [tag for tag in self._tags if tag.name not in standing]
-        more = [tag for tag in more if tag.name not in record.removed]
+        more = self._tags and self.missing({tag.name for tag in tags}, record)
         return (*tags, *more) if more else tags
+
+    def missing(self, names: Set[str], record: Record) -> list[Tag]:
+        """The tags that are none of these names and that nobody removed."""
+        more = [tag for tag in self._tags if tag.name not in names]
+        return [tag for tag in more if tag.name not in record.removed] if more else more

@@ -26,15 +26,15 @@ def dropping(
     What is ``standing``, or again wanted by ``keep``, leaves the list; other facts stay.
     """
     mine = facts.get(stage)
-    before = dropped_in(mine)
-    if not gone and keep is NOTHING and not set(before).intersection(standing):
-        return facts
-    names = sorted({*before, *gone}.difference(standing) if before else gone)
+    names = before = dropped_in(mine) if mine else []
+    if gone or not set(before).isdisjoint(standing):
+        names = sorted({*before, *gone}.difference(standing) if before else gone)
     if keep is not NOTHING:
         names = [name for name in names if name not in keep]
     if names == before:
         return facts
-    became = {**mine, DROPPED: names} if isinstance(mine, Mapping) else {DROPPED: names}
+    others = mine if mine and isinstance(mine, Mapping) else {}
+    became = {**others, DROPPED: names}
     if not names:
         del became[DROPPED]
     if became:

@@ -6,8 +6,11 @@ words by which HakuBooru knows meta tags, here as whole tags rather than as subs
 "request" stand inside tags that mean something).
 
 What can be seen in the picture stays, though those lists have it: how it is framed
-(feet_out_of_frame), and the faults of its file (lowres, jpeg_artifacts). A model that is not told
-of a fault learns it as the character's own, and told of it, it can be asked to leave it out.
+(feet_out_of_frame), clothes of the other sex (crossdressing), several ages side by side
+(age_progression), another's way of drawing (style_parody), the paint or pencil it is made with
+(watercolor_(medium), but photoshop_(medium) goes), and the faults of its file (lowres,
+jpeg_artifacts). A model that is not told of these learns them as the character's own, and told of
+them, it can be asked to leave them out.
 """
 
 from dataclasses import dataclass
@@ -33,12 +36,21 @@ COMPARED = """
     alternate_legwear alternate_pectoral_size alternate_skin_color alternate_universe
     alternate_weapon alternate_wings official_alternate_costume official_alternate_hairstyle
     official_alternate_hair_length adapted_costume contemporary casual cosplay
-    age_progression aged_up no_eyewear genderswap genderswap_(mtf) genderswap_(ftm)
-    crossdressing parody style_parody virtual_youtuber
+    aged_up no_eyewear genderswap genderswap_(mtf) genderswap_(ftm) parody virtual_youtuber
 """.split()
 
-# Danbooru has these among its meta tags.
-SEEN = frozenset({"lowres", "upscaled", "scan", "jpeg_artifacts", "scan_artifacts"})
+# Danbooru has these among its meta tags: what the file looks like, and what a hand or a lens made
+# it with, of which the list of "(medium)" takes no notice.
+SEEN = frozenset(
+    """
+    lowres upscaled scan jpeg_artifacts scan_artifacts anime_screenshot game_screenshot screencap
+    traditional_media mixed_media acrylic_paint_(medium) ballpoint_pen_(medium) brush_(medium)
+    calligraphy_brush_(medium) canvas_(medium) chalk_(medium) charcoal_(medium)
+    colored_pencil_(medium) crayon_(medium) gouache_(medium) graphite_(medium) ink_(medium)
+    marker_(medium) millipen_(medium) nib_pen_(medium) oil_painting_(medium) painting_(medium)
+    pastel_(medium) pen_(medium) photo_(medium) watercolor_(medium) watercolor_pencil_(medium)
+    """.split()
+)
 
 JUNK = Patterns((*META, *COMPARED))
 # An artist may be called check_point, and an outfit casual.
@@ -60,4 +72,4 @@ class Junk:
 def _is_junk(name: str, kind: str) -> bool:
     if kind in _NAMES:
         return name == "banned_artist"
-    return (kind == "meta" and name not in SEEN) or name in JUNK
+    return (kind == "meta" or name in JUNK) and name not in SEEN

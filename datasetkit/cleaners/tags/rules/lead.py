@@ -1,9 +1,11 @@
 """The character, or the trigger, at the head of a caption; each tag once."""
 
-from datasetkit.cleaners.tags.rules.words import Tags
+from datasetkit.cleaners.tags.rules.patterns import NOTHING, Patterns
+from datasetkit.cleaners.tags.rules.words import Tags, watched
 from datasetkit.record import HAND, Record, Tag
 from datasetkit.tags import from_caption, to_caption
 
+_CLEAN = "clean"  # says the triggers that a caption had not
 _HEADS = frozenset({"trigger", "character"})
 
 
@@ -17,6 +19,7 @@ class Lead:
 
     def __init__(self, first: str = "", once: str = "") -> None:
         self._first, self.name = first, from_caption(first)
+        self._made = Tag(first, "trigger", (_CLEAN,))
         self._called = frozenset({self.name, from_caption(once) or self.name})
         # The trigger is written as it stands, and might not be the character's word.
         best = ("character", "trigger") if to_caption(self.name) == first else ("trigger",)
@@ -39,6 +42,25 @@ class Lead:
             return frozenset()
         return frozenset(name for name in record.removed if from_caption(name) in self._called)
 
+    def instead(self, tags: Tags, keep: Patterns = NOTHING) -> Tags:
+        """The tags without the triggers that were made before, since this word takes their place.
+
+        What others said too is a tag like theirs again. What a person typed, or wants kept, and a
+        word of age stay as they are.
+        """
+        old = [tag for tag in tags if tag.kind == "trigger" and not self.is_it(tag)]
+        if not old:
+            return tags
+        new: dict[Tag, Tag | None] = {}
+        for tag in old:
+            name = from_caption(tag.name)
+            if HAND not in tag.by and name not in keep and not watched(name):
+                others = tuple(who for who in tag.by if who != _CLEAN)
+                new[tag] = Tag(name, "general", others, tag.score) if others else None
+        if not new:
+            return tags
+        return tuple(became for tag in tags if (became := new.get(tag, tag)))
+
     def is_it(self, tag: Tag) -> bool:
         """Say whether a tag is the word that leads."""
         return tag.name == self.name or (
@@ -46,7 +68,9 @@ class Lead:
         )
 
     def _led(self, tags: Tags, record: Record) -> Tags:
-        mine = [tag for tag in tags if self.is_it(tag)]
+        name = self.name  # a glance at each tag, as most are far from it
+        mine = [tag for tag in tags if tag.name == name or tag.kind == "trigger"]
+        mine = [tag for tag in mine if self.is_it(tag)]
         if self.removed(record):
             mine = [tag for tag in mine if HAND in tag.by]  # which was typed again
             if not mine:
@@ -55,12 +79,12 @@ class Lead:
         lead = self._trigger(mine)
         if len(mine) == 1 and tags[0] is lead:
             return tags
-        return (lead, *(tag for tag in tags if not self.is_it(tag)))
+        return (lead, *((tag for tag in tags if not self.is_it(tag)) if mine else tags))
 
     def _trigger(self, mine: list[Tag]) -> Tag:
         """The tag that leads, of those that there are of its word."""
         if not mine:
-            return Tag(self._first, "trigger", ("clean",))
+            return self._made
         best = min(mine, key=lambda tag: self._best.get(tag.kind, 2))
         if best.kind in _HEADS:
             return best

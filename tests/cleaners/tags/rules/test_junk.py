@@ -53,3 +53,24 @@ def test_the_lists_are_of_tags_and_not_of_names() -> None:
         assert Junk()("check_point", kind) == "check_point"
         assert Junk(Patterns(["casual"]))("casual", kind) == ""
     assert Junk()("banned_artist", "artist") == ""
+
+
+@pytest.mark.parametrize("seen", ["crossdressing", "age_progression", "style_parody"])
+def test_what_is_seen_in_the_picture_stays(seen: str) -> None:
+    assert Junk()(seen, "general") == seen
+    assert Junk(Patterns([seen]))(seen, "general") == ""
+
+
+@pytest.mark.parametrize(
+    "seen", "traditional_media watercolor_(medium) photo_(medium) anime_screenshot".split()
+)
+def test_what_it_is_made_with_stays_whatever_its_kind(seen: str) -> None:
+    assert Junk()(seen, "general") == Junk()(seen, "meta") == seen
+    assert Junk(Patterns([seen]))(seen, "meta") == ""
+
+
+@pytest.mark.parametrize(
+    "junk", "cosplay casual genderswap photoshop_(medium) clip_studio_paint_(medium)".split()
+)
+def test_what_only_compares_and_the_programs_go(junk: str) -> None:
+    assert Junk()(junk, "general") == ""
