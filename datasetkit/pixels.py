@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from datasetkit.errors import PictureError
+from datasetkit.png import KINDS, LEVEL, png
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -157,9 +158,12 @@ def encode(image: "Image", suffix: str) -> bytes:
 
     ``suffix`` is one that :func:`written_suffix` gives.
     """
+    if suffix == ".png" and image.mode in KINDS:
+        return png(image)
     options: dict[str, dict[str, Any]] = {
-        ".png": {"format": "PNG", "compress_level": 1},  # 2x faster than 6 for 7% more bytes
-        ".webp": {"format": "WEBP", "lossless": True, "method": 0, "exact": True},
+        ".png": {"format": "PNG", "compress_level": LEVEL},
+        # Lossless, quality means effort: a quarter of the usual time, for 5% more bytes at most.
+        ".webp": {"format": "WEBP", "lossless": True, "quality": 25, "method": 0, "exact": True},
         ".jpg": {"format": "JPEG", "quality": 95, "subsampling": 0},
     }
     buffer = BytesIO()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from datasetkit.dataset.lines import Line, text_of
+from datasetkit.errors import DatasetError
 from datasetkit.pixels import Picture
 from datasetkit.record import Origin, Record, Tag
 
@@ -52,17 +53,25 @@ def _tail(record: Record) -> Line:
 
 
 def from_line(line: Line, folder: Path) -> Record:
-    """Read a record back; its picture is looked for in ``folder``."""
-    width, height = line["size"]
-    return Record(
-        key=line["key"],
-        picture=Picture(folder / line["file"], (width, height)),
-        tags=tuple([_tag(name, kind, tuple(by), score) for name, kind, by, score in line["tags"]]),
-        origin=Origin(**line.get("origin", {})),
-        facts=line.get("facts", {}),
-        removed=frozenset(line.get("removed", ())),
-        also=tuple(Origin(**origin) for origin in line.get("also", ())),
-    )
+    """Read a record back; its picture is looked for in ``folder``.
+
+    Raises DatasetError for a line that is JSON, and yet not what a record was written as.
+    """
+    try:
+        width, height = line["size"]
+        tags = [_tag(name, kind, tuple(by), score) for name, kind, by, score in line["tags"]]
+        return Record(
+            key=line["key"],
+            picture=Picture(folder / line["file"], (width, height)),
+            tags=tuple(tags),
+            origin=Origin(**line.get("origin", {})),
+            facts=line.get("facts", {}),
+            removed=frozenset(line.get("removed", ())),
+            also=tuple(Origin(**origin) for origin in line.get("also", ())),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        message = f"{folder}: the record of {line.get('key', '?')!r} is damaged"
+        raise DatasetError(message) from error
 
 
 @functools.lru_cache(maxsize=MOST_TAGS)

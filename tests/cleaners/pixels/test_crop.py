@@ -122,6 +122,58 @@ def test_white_on_clear_is_seen():
     assert top <= 380 and bottom >= 560
 
 
+def person(image: Image.Image, left: int, top: int, height: int) -> tuple[int, int, int, int]:
+    """Draw a figure, four tenths as wide as it is high; its head's box comes back."""
+    pen = ImageDraw.Draw(image)
+
+    def at(*places: float) -> list[float]:
+        return [part * height + (top if n % 2 else left) for n, part in enumerate(places)]
+
+    pen.ellipse(at(0.08, 0, 0.32, 0.3), "gold", "black", 2)
+    for x in (0.13, 0.24):
+        pen.rectangle(at(x, 0.6, x + 0.04, 0.99), "bisque", "black", 2)
+    pen.polygon(at(0.15, 0.27, 0.25, 0.27, 0.36, 0.68, 0.04, 0.68), "navy", "black", 2)
+    pen.ellipse(at(0.11, 0.04, 0.29, 0.25), "bisque", "black", 2)
+    for x in (0.15, 0.22):
+        pen.ellipse(at(x, 0.12, x + 0.03, 0.18), "royalblue", "black", 2)
+    left, top, right, bottom = (round(place) for place in at(0.08, 0, 0.32, 0.28))
+    return left, top, right, bottom
+
+
+def houses(image: Image.Image) -> None:
+    pen = ImageDraw.Draw(image)
+    for number, x in enumerate(range(0, image.width, 90)):
+        top = image.height * (5 + number * 7 % 4) // 10
+        pen.rectangle((x, top, x + 90, image.height), "rosybrown", "black", 2)
+        for window in range(top + 12, image.height, 30):
+            pen.rectangle((x + 20, window, x + 34, window + 14), "lemonchiffon", "black")
+            pen.rectangle((x + 54, window, x + 68, window + 14), "lemonchiffon", "black")
+
+
+@pytest.mark.parametrize("left", [10, 250, 1100, 1400])
+def test_a_figure_before_houses_is_not_cut_through(left):
+    image = Image.new("RGB", (1600, 400), "lightblue")
+    houses(image)
+    head = person(image, left, 8, 390)
+    box = Crop()(painted(image)).facts["crop"]["box"]
+    assert box[0] <= head[0] and box[2] >= head[2]
+
+
+@pytest.mark.parametrize("top", [0, 100, 200, 400])
+@pytest.mark.parametrize("ground", ["white", "grass", "clear"])
+def test_a_tall_picture_is_not_cut_through_the_head(top, ground):
+    image = Image.new("RGB", (300, 1500), "white")
+    if ground == "grass":
+        places = np.random.default_rng(3).integers((0, 900), (300, 1500), (60, 2)).tolist()
+        for x, y in places:
+            ImageDraw.Draw(image).ellipse((x, y, x + 12, y + 12), "green", "black")
+    elif ground == "clear":
+        image = Image.new("RGBA", (300, 1500))
+    head = person(image, 0, top, 900)
+    box = Crop()(painted(image)).facts["crop"]["box"]
+    assert box[1] <= head[1] + 2 and box[3] >= head[3]
+
+
 # --- with a detector -------------------------------------------------------------------------
 
 
@@ -255,10 +307,11 @@ def test_a_cut_off_margin_makes_nothing_doubtful():
 
 
 def test_where_the_upper_part_goes_the_shoes_stay():
-    image = drawing((100, 600), (10, 300, 90, 600))
-    ImageDraw.Draw(image).rectangle((10, 10, 90, 60), "gray", "black", 3)
+    image = sky((500, 2400), "plain")
+    ImageDraw.Draw(image).rectangle((40, 40, 460, 240), "gray", "black", 3)
+    stand(image, 1000)
     after = Crop()(tagged(image))
-    assert after.facts["crop"]["box"][3] >= 590
+    assert after.facts["crop"]["box"][3] == 2400
     assert "black_shoes" in after.names and "full_body" not in after.names
 
 
