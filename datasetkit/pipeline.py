@@ -14,6 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -130,11 +131,24 @@ def load(path: Path, overrides: Sequence[str] = ()) -> Pipeline:
             raise UsageError(f"{path}: larger than {MAX_BYTES:,} bytes; that is no pipeline")
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"cannot read the pipeline {path}: {error}") from error
+        raise UsageError(f"cannot read the pipeline {path}: {_unreadable(path, error)}") from error
     try:
         return dataclasses.replace(parse(text, overrides), file=str(path))
     except UsageError as error:
         raise UsageError(f"{path}: {error}") from error
+
+
+def _unreadable(path: Path, error: OSError | UnicodeDecodeError) -> str:
+    """Why a file cannot be read, in a sentence."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is no text in UTF-8"
+    if isinstance(error, IsADirectoryError) or path.is_dir():
+        return "it is a folder, and a pipeline is a YAML file"
+    if isinstance(error, FileNotFoundError):
+        there = {file.stem: file.name for file in path.parent.glob("*.y*ml")}
+        near = get_close_matches(path.stem, there, n=1)
+        return "there is no such file" + (f"; did you mean {there[near[0]]}?" if near else "")
+    return error.strerror or type(error).__name__
 
 
 def parse(text: str, overrides: Sequence[str] = ()) -> Pipeline:

@@ -85,8 +85,9 @@ class Record:
     @property
     def dropped(self) -> frozenset[str]:
         """The names that stages took out on purpose: no model brings them back."""
-        lists = (fact.get("dropped", ()) for fact in self.facts.values() if isinstance(fact, dict))
-        return frozenset(name for names in lists for name in names)
+        lists = (fact.get("dropped") for fact in self.facts.values() if isinstance(fact, dict))
+        named = (names for names in lists if isinstance(names, (list, tuple)))
+        return frozenset(name for names in named for name in names if isinstance(name, str))
 
     def keep(self, wanted: Callable[[Tag], bool]) -> "Record":
         """Return the record with only the tags that are wanted."""

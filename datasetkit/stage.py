@@ -8,7 +8,8 @@ retries or swallows; the engine does, once, for all.
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeAlias
@@ -170,7 +171,7 @@ class Stage(ABC):
 
     @property
     def heavy(self) -> bool:
-        """Say whether it asks a model, so that nobody tries it out by the way."""
+        """Say whether it asks a model, or draws, so that nobody tries it out by the way."""
         return False
 
     def check(self) -> None:  # noqa: B027 - most stages have nothing to check
@@ -239,6 +240,17 @@ class Selective(Stage):
 
         ``records`` are those of the whole set, whatever the filter, and read only if they are
         walked. A note that is no warning is for whoever runs the stage alone.
+        """
+        return iter(())
+
+    def deeds(self, before: Record, after: Record) -> Iterable[str]:
+        """Say in words that are counted what it did with a picture that it changed: ``cropped``."""
+        return ()
+
+    def summed_up(self, counts: Counter[str], first: Mapping[str, Sequence[str]]) -> Iterator[Note]:
+        """Say what it did with all pictures, to whoever ran the stage alone.
+
+        ``counts`` holds its deeds with the number of pictures, ``first`` the keys of the first few.
         """
         return iter(())
 

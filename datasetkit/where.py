@@ -6,14 +6,15 @@
     score:>=100 and (rating:g or rating:s)
     "long hair" -artist:* width:1000..
 
-A word is a tag, with * for any letters; words beside each other all hold. ``kind:name`` is a tag
-of a kind (``character:hatsune*``), ``by:hand`` one that somebody said. Numbers and days are
-written as in a query. ``rating:`` is the site's, ``model_rating:g`` what a tagger says. What a
-picture does not tell (no score, no date) fulfils no condition. docs/filters.md names all keys.
+A word is a tag, in large or small letters, with * for any; words beside each other all hold.
+``kind:name`` is a tag of a kind (``character:hatsune*``), ``by:hand`` one that somebody said.
+Numbers and days are written as in a query. ``rating:`` is the site's, ``model_rating:g`` what a
+tagger says. What a picture does not tell (no score, no date) fulfils no condition.
+docs/filters.md names all keys.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -81,6 +82,7 @@ _KEYS = (
 
 _TOKEN = re.compile(r"\s*(?:([()])|(-(?=\S)))")
 _WORDS = {"and", "or", "not"}
+_DIGITS = re.compile(r"\d")
 
 
 @lru_cache(maxsize=256)
@@ -102,16 +104,52 @@ def where(text: str) -> Test:
 def unmet(text: str, records: Iterable[Record], so: str = "") -> str:
     """Say that no picture fulfils a filter, what follows, and what may have been meant instead."""
     said = "; ".join(filter(None, (f"no picture fulfils {text!r}", so)))
-    names: dict[str, set[str]] = {}  # by kind, and "" for all that stand or stood
-    for record in records:
-        names.setdefault("", set()).update(record.names, record.removed)
-        for tag in record.tags:
-            names.setdefault(tag.kind, set()).add(_called(tag))
-    parts = _parts(text)
+    names, parts = _names_in(records), _parts(text)
     hint = _joined(parts, names.get("", set())) or next(
-        filter(None, (_nearest(part, names) for part in parts)), ""
+        filter(None, (_hint(part, names) for part in parts)), ""
     )
     return f"{said}; {hint}" if hint else said
+
+
+def in_vain(
+    text: str,
+    records: Collection[Record],
+    so: str = "",
+    known: Callable[[str, Collection[str]], bool] = lambda name, names: False,
+) -> str:
+    """Say why a filter is not one to go by; "" where it is.
+
+    No picture fulfils it, or more would if a name that none has were the nearest that one has:
+    but for names that are ``known`` to be other tags, beside those that pictures have.
+    """
+    test = where(text)
+    if not records:
+        return ""
+    if not any(test(record) for record in records):
+        return unmet(text, records, so)
+    names, parts = _names_in(records), _parts(text)
+    for place, part in enumerate(parts):
+        near = _nearest(part, names)
+        if near and not known(_name_of(part), names.get("", ())):
+            spelt = [*parts[:place], f'{part.partition(":")[0]}:"{near}"' if _kind_of(part)
+                     else f'"{near}"', *parts[place + 1 :]]  # fmt: skip
+            meant = where(" ".join("not" if word == "-" else word for word in spelt))
+            if any(meant(record) and not test(record) for record in records):
+                said = f"no picture has '{part}', of which {text!r} speaks"
+                return "; ".join(filter(None, (said, so, _hint(part, names))))
+    return ""
+
+
+def _names_in(records: Iterable[Record]) -> dict[str, set[str]]:
+    """The names of tags by kind, and by "" all that stand or stood, in small letters."""
+    names: dict[str, set[str]] = {}
+    for record in records:
+        names.setdefault("", set()).update(name.lower() for name in record.removed)
+        for tag in record.tags:
+            called = _called(tag)
+            names[""].update((called, tag.name.lower()))
+            names.setdefault(tag.kind, set()).add(called)
+    return names
 
 
 def _joined(parts: list[str], names: set[str]) -> str:
@@ -120,24 +158,43 @@ def _joined(parts: list[str], names: set[str]) -> str:
         for start in range(len(parts) - many + 1):
             words = parts[start : start + many]
             name = "_".join(words)
-            if name in names and _WORDS.isdisjoint(words):
+            if name.lower() in names and _WORDS.isdisjoint(words):
                 return f'did you mean {name} (or "{" ".join(words)}" in quotes)?'
     return ""
 
 
+def _kind_of(word: str) -> str:
+    """The kind that a word of a filter names; "" for none."""
+    key, _, value = word.partition(":")
+    return key.lower() if key.lower() in KINDS and value else ""
+
+
+def _name_of(word: str) -> str:
+    """The tag that a word of a filter names; "" for a glob, or a condition of another sort."""
+    key, _, value = word.partition(":")
+    if word in _WORDS or word in {"(", ")", "-"} or key.lower() in {*_NUMBERS, *_TEXTS}:
+        return ""
+    name = from_glob((value if _kind_of(word) else word).replace('"', "")).lower()
+    return "" if any(mark in name for mark in "*?") else name
+
+
 def _nearest(word: str, names: Mapping[str, set[str]]) -> str:
     """What is near to a tag that no picture has; "" for a condition of another sort."""
-    key, _, value = word.partition(":")
-    if word in _WORDS or word in {"(", ")", "-"} or key in {*_NUMBERS, *_TEXTS}:
+    name, known = _name_of(word), names.get(_kind_of(word), set())
+    if not name or name in known:
         return ""
-    kind = key if key in KINDS and value else ""
-    name = from_glob((value if kind else word).replace('"', ""))
-    known = names.get(kind, set())
-    if name in known or any(mark in name for mark in "*?"):
-        return ""
-    if near := get_close_matches(name, known, n=1, cutoff=NEAR):
-        return f"did you mean '{kind}{':' * bool(kind)}{near[0]}'?"
-    if not kind and value and key.isalpha():
+    digits = _DIGITS.findall(name)  # 2girls are no 3girls
+    near = get_close_matches(name, known, n=3, cutoff=NEAR)
+    return next((one for one in near if _DIGITS.findall(one) == digits), "")
+
+
+def _hint(word: str, names: Mapping[str, set[str]]) -> str:
+    """End a sentence about a tag that no picture has."""
+    kind = _kind_of(word)
+    if near := _nearest(word, names):
+        return f"did you mean '{kind}{':' * bool(kind)}{near}'?"
+    name, (key, _, value) = _name_of(word), word.partition(":")
+    if name and name not in names.get(kind, set()) and not kind and value and key.isalpha():
         return f"there is no key '{key}', and no tag '{name}'"
     return ""
 
@@ -230,7 +287,7 @@ def _condition(word: str) -> Test:
     if key in _NUMBERS:
         return _number(_NUMBERS[key], bound_of(key, value))
     if key in KINDS:
-        pattern = from_glob(value)
+        pattern = from_glob(value).lower()
         return lambda record: any(
             t.kind == key and matches(_called(t), pattern) for t in record.tags
         )
@@ -250,12 +307,12 @@ def from_glob(text: str) -> str:
 
 
 def _called(tag: Tag) -> str:
-    """A tag's name in booru form; a trigger is kept as a person writes it."""
-    return from_caption(tag.name) if tag.kind == "trigger" else tag.name
+    """A tag's name in booru form and small letters; a trigger is kept as a person writes it."""
+    return (from_caption(tag.name) if tag.kind == "trigger" else tag.name).lower()
 
 
 def _tag(text: str) -> Test:
-    pattern = from_glob(text)
+    pattern = from_glob(text).lower()
     if not pattern:
         raise UsageError(f"the filter: {text!r} is no tag")
     if not any(mark in pattern for mark in "*?"):

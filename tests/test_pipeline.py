@@ -97,13 +97,18 @@ def test_words_stay_words() -> None:
 
 
 def test_a_file_that_is_no_pipeline(tmp_path: Path) -> None:
-    for data, said in ((b"\xff\xfe", "cannot read"), (b"x" * 2_000_000, "larger than")):
+    for data, said in ((b"\xff\xfe", "it is no text in UTF-8"), (b"x" * 2_000_000, "larger than")):
         path = tmp_path / "p.yaml"
         path.write_bytes(data)
         with pytest.raises(UsageError, match=said):
             load(path)
-    with pytest.raises(UsageError, match="cannot read the pipeline"):
-        load(tmp_path / "none.yaml")
+    for name, said in (
+        ("none.yaml", "there is no such file$"),
+        ("pp.yaml", r"there is no such file; did you mean p\.yaml\?$"),
+        (".", "it is a folder, and a pipeline is a YAML file$"),
+    ):
+        with pytest.raises(UsageError, match=f"cannot read the pipeline .*: {said}"):
+            load(tmp_path / name)
 
 
 def test_a_stage_is_written_as_it_is_read() -> None:

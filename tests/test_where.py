@@ -139,3 +139,17 @@ def test_a_trigger_is_found_by_either_spelling() -> None:
     one = BARE.with_tags([Tag("zero two (x)", "trigger", ("clean",))])
     for text in ("zero_two_(x)", '"zero two (x)"', "zero*", "trigger:zero_two*"):
         assert where(text)(one), text
+
+
+@pytest.mark.parametrize(
+    "text", ["SOLO", "Nier:Automata", "Long_*", "character:Shimakaze*", "MY_word"]
+)
+def test_letter_case_does_not_matter(text: str) -> None:
+    text = f'"{text}"' if text.startswith("Nier") else text
+    assert where(text)(PICTURE)
+
+
+def test_a_tag_with_capitals_is_found_in_any_case() -> None:
+    one = Record("a", PICTURE.picture, (Tag("Long_Hair"), Tag("My Word", "trigger")))
+    for text in ("long_hair", '"LONG HAIR"', "general:long*", '"my word"', "trigger:my_WORD"):
+        assert where(text)(one)

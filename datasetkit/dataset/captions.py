@@ -185,6 +185,16 @@ def write_caption(record: Record) -> None:
         write_file(path, data)
 
 
+def as_written(paths: Iterable[Path], record: Record) -> bytes | None:
+    """What the first of these caption files holds that names a record's tags in its own way."""
+    for path in paths:
+        with suppress(DatasetError):  # what cannot be read says nothing
+            data = bytes_of(path)
+            if data is not None and says_the_same(text_in(data, path), record):
+                return data if data != written(caption(record)) else None
+    return None
+
+
 def says_the_same(text: str, record: Record) -> bool:
     """Say whether a caption text names the record's tags in the record's order."""
     if text.strip() == caption(record):  # as a rule; to parse costs twenty times more

@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ from datasetkit.dataset.places import Places
 from datasetkit.dataset.posts import md5_mark, origins, post_mark
 from datasetkit.dataset.recovery import recover
 from datasetkit.dataset.rows import from_line, to_line
-from datasetkit.dataset.together import put_all
+from datasetkit.dataset.together import put_all, with_late_edit
 from datasetkit.errors import DatasetError
 from datasetkit.record import HAND, Origin, Record
 
@@ -149,11 +149,20 @@ class Dataset:
             keys = [key for key in keys if self.places.size(kept.place(key).file) is not None]
         return Series(kept, keys, lambda line: from_line(line, self.path))
 
+    def in_order(self, keys: Iterable[str]) -> list[str]:
+        """Known keys, kept or left out, in the order in which their pictures came."""
+        kept, rejected = self.journal.kept, self.journal.rejected
+        return sorted(keys, key=lambda key: kept.number(key) or rejected.number(key) or 0)
+
     @property
     def rejects(self) -> Sequence[Reject]:
         """The pictures that were left out, in the order in which they came; read like records."""
         rejected = self.journal.rejected
         return Series(rejected, rejected.in_order(), self._reject)
+
+    def reject_of(self, key: str) -> Reject:
+        """A picture that was left out; raises KeyError for any other."""
+        return self._reject(self.journal.rejected[key])
 
     def _reject(self, line: Line) -> Reject:
         stage, reason = line["rejected"]
@@ -199,7 +208,11 @@ class Dataset:
     def reject(
         self, record: Record, step: int, stage: str, reason: str, staged: Path | None = None
     ) -> None:
-        """Leave a record out; its file and caption go to ``.dsk/rejected``."""
+        """Leave a record out; its file and caption go to ``.dsk/rejected``.
+
+        What a person wrote into the caption since its stage read the record stays in the record.
+        """
+        record = with_late_edit(self, record)
         line = to_line(record) | {"step": step, "rejected": [stage, reason]}
         if staged is not None:
             line["staged"] = staged.name

@@ -16,6 +16,8 @@ from datasetkit.names import safe_stem
 from datasetkit.pixels import SUFFIXES, Picture, decode
 from datasetkit.record import HAND, Record
 
+EDITED = "edited"  # in a line: a person changed the record after the step that the line names
+
 
 def take_in_hand_edits(journal: Journal, places: Places) -> list[str]:
     """Take in what people did: edited captions, and pictures deleted, put back, added, renamed.
@@ -104,7 +106,7 @@ def _take_in_strangers(journal: Journal, places: Places, notes: list[str]) -> tu
         key = safe_stem(path.stem)
         line = journal.kept.get(key)
         if line and not (places.path / line["file"]).exists():  # p0.png is p0.jpg now
-            journal.keep(line | {"file": path.name, "bytes": -1})
+            journal.keep(line | {"file": path.name, "bytes": -1, EDITED: True})
             converted += 1
             continue
         if key in journal:
@@ -131,9 +133,10 @@ def _take_in(journal: Journal, places: Places, key: str) -> bool:
     changed = _repainted(record, line)
     text = captions.read_caption(captions.caption_path(record.picture.path))
     older = [from_line(old, places.path) for old in journal.before(key)]
-    if text is None or any(captions.says_the_same(text, old) for old in older):
+    same = text is not None and captions.says_the_same(text, record)
+    if text is None or (not same and any(captions.says_the_same(text, old) for old in older)):
         captions.write_caption(record)
-    elif not captions.says_the_same(text, record):
+    elif not same:
         if older and captions.is_nearer(text, older[-1], record):  # killed before it was replaced
             changed = captions.with_late_edits(changed or record, older[-1], text)
             captions.write_caption(changed)
@@ -142,7 +145,7 @@ def _take_in(journal: Journal, places: Places, key: str) -> bool:
     if changed is None:
         return False
     size = changed.picture.path.stat().st_size
-    journal.keep(to_line(changed) | {"step": line["step"], "bytes": size})
+    journal.keep(to_line(changed) | {"step": line["step"], "bytes": size, EDITED: True})
     return True
 
 
@@ -190,4 +193,4 @@ def _repainted(record: Record, line: Line) -> Record | None:
 def _kept_again(line: Line) -> Line:
     """A rejected line as a kept one, a step later so that it outlives the reject."""
     kept = {name: value for name, value in line.items() if name != "rejected"}
-    return kept | {"step": line["step"] + 1}
+    return kept | {"step": line["step"] + 1, EDITED: True}

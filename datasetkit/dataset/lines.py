@@ -182,7 +182,12 @@ def drafts(folder: Path) -> Iterator[Path]:
     """The files that :func:`rewrite` had begun in a folder when its process was killed."""
     try:
         with os.scandir(folder) as entries:
-            names = [e.name for e in entries if e.name[0] == "." and e.name.endswith(DRAFT)]
+            names = [
+                e.name
+                for e in entries
+                if e.name[0] == "." and e.name.endswith(DRAFT)
+                and not e.is_dir(follow_symlinks=False)
+            ]  # fmt: skip
     except FileNotFoundError:
         return
     yield from (folder / name for name in names)

@@ -54,10 +54,16 @@ def _roll_back(journal: Journal, places: Places, entry: Line, saved: Path) -> No
         if before:
             save(saved / before["file"], places.path / before["file"])
     text = captions.caption_path(picture)
-    if text.exists() and _text_digest(text.read_text("utf-8", "replace")) == entry["caption"]:
+    if (
+        text.exists()
+        and _text_digest(said := text.read_text("utf-8", "replace")) == entry["caption"]
+    ):
+        was = from_line(before, places.path) if before else None
+        if was and captions.says_the_same(said, was):
+            return  # a person's bytes, or ours: the change was not one of words
         text.unlink()
-        if before:
-            captions.write_caption(from_line(before, places.path))
+        if was:
+            captions.write_caption(was)
 
 
 def _text_digest(text: str) -> str:

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +11,8 @@ from types import TracebackType
 from typing import Any
 
 from datasetkit.dataset import captions, history
-from datasetkit.dataset.dataset import Dataset
+from datasetkit.dataset.dataset import Dataset, Reject
+from datasetkit.dataset.hand import EDITED
 from datasetkit.dataset.lines import Line, Log, dump, write_file
 from datasetkit.dataset.places import digest, save
 from datasetkit.dataset.recovery import promise
@@ -46,9 +47,13 @@ class Step:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._before = Log(history.before_log(self.memory, self.number))
         self._seen: dict[str, str] = {}  # the file of each key that is new, "" for the others
+        self._did: set[str] = set()
         for _, _, line in self._before:
             if "before" in line:
                 self._seen[line["key"]] = line["file"] if line["before"] is None else ""
+                if self._has_changed(line):
+                    self._did.add(line["key"])
+        self._announced = frozenset(self._seen)  # by a run that was killed
         self._originals = {path.stem for path in self.dataset.places.originals.iterdir()}
         marker = {"step": self.number, "stages": self.calls}
         write_file(history.open_marker(self.memory), json.dumps(marker).encode())
@@ -65,6 +70,24 @@ class Step:
             self.dataset.journal.compact()
             new = {key: bool(file) for key, file in self._seen.items()}
             _finish(self.dataset, self.number, self.calls, new, {})
+
+    def did(self, key: str) -> bool:
+        """Say whether a killed run had done this step for a picture, which is as it left it."""
+        return key in self._did
+
+    def _has_changed(self, announced: Line) -> bool:
+        # The number alone does not tell: it is used again after a step that only measured.
+        now = self.dataset.journal.kept.get(announced["key"])
+        mine = now is not None and now["step"] == self.number and EDITED not in now
+        return mine and now != announced["before"]
+
+    def left_out(self) -> Iterator[Reject]:
+        """What a killed run had left out in this step; each is read when its turn comes."""
+        rejected = self.dataset.journal.rejected
+        for key in self._announced:
+            entry = rejected.entry(key)
+            if entry is not None and entry.step == self.number:
+                yield self.dataset.reject_of(key)
 
     def put(self, record: Record, staged: Path | None = None) -> None:
         """Add or change a record, so that it can be taken back."""
@@ -165,9 +188,11 @@ def undo(dataset: Dataset) -> Line:
     last = steps[-1]
     folder = history.undo_folder(dataset.memory, last["step"])
     number = history.next_number(dataset.memory)
+    kept = dataset.journal.kept
     changes = partial(history.before, dataset.memory, last["step"])
     joined = history.joined(dataset.memory, last["step"])
     brought = [(entry["key"], entry["file"]) for entry in changes() if entry["before"] is None]
+    brought += [(key, now.file) for key, _ in brought if (now := kept.entry(key))]
     for entry in changes():
         if entry["before"] is not None:
             _take_back(dataset, entry, folder, number, joined.get(entry["key"], history.Joined()))
@@ -240,6 +265,8 @@ def _take_back(
             aside = dataset.memory / "undone" / folder.name
             aside.mkdir(parents=True, exist_ok=True)
             os.replace(painted, aside / painted.name)
+    if current is None and reject:  # edited by hand while it was left out
+        record = _with_later_edits(record, from_line(reject, dataset.places.rejected), joined)
     if current is not None:
         standing = from_line(current, dataset.path)
         record = _with_later_edits(record, standing, joined)
@@ -247,7 +274,12 @@ def _take_back(
             record = replace(record, picture=standing.picture)
             if HAND in standing.facts:
                 record = record.with_facts(HAND, standing.facts[HAND])
+    own = [captions.caption_path(folder / name)]
+    own += [captions.caption_path(shelved)] if reject else []
+    written = captions.as_written(own, record)
     dataset.put(record, number, staged)
+    if written is not None:
+        write_file(captions.caption_path(record.picture.path), written)
     if reject:
         shelved.unlink(missing_ok=True)
         captions.caption_path(shelved).unlink(missing_ok=True)

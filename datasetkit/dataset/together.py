@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from datasetkit.dataset import captions
+from datasetkit.dataset import captions, history
 from datasetkit.dataset.index import Entry, digest
-from datasetkit.dataset.lines import Line
+from datasetkit.dataset.lines import Line, write_file
 from datasetkit.dataset.rows import from_line
+from datasetkit.errors import DatasetError
 from datasetkit.record import Record
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def put_all(
         for change, path in zip(new, paths, strict=True):
             change.draft = path
         for change in begun:
-            _take_in_late_edits(dataset, change)
+            _take_in_late_edits(dataset, change, step)
             for model, (print_, vector) in change.record.embeddings.items():
                 dataset.embeddings(model).put(print_, vector)
         lines = [(change.record, _more(change, step), change.said) for change in begun]
@@ -61,8 +62,11 @@ def _begun(dataset: "Dataset", record: Record, staged: Path | None) -> _Change:
     return _Change(record, staged, before, text, digest(text), path)
 
 
-def _take_in_late_edits(dataset: "Dataset", change: _Change) -> None:
-    """Put into a change what a person did to the caption since its stage read the record."""
+def _take_in_late_edits(dataset: "Dataset", change: _Change, step: int) -> None:
+    """Put into a change what a person did to the caption since its stage read the record.
+
+    A caption that says the same keeps its bytes; those of one that must change go to the undo.
+    """
     before = change.before
     if before is None:
         return
@@ -75,12 +79,44 @@ def _take_in_late_edits(dataset: "Dataset", change: _Change) -> None:
         return
     text = captions.text_in(data, path)
     if before.caption and digest(text) == before.caption:
+        if change.said == before.caption and path == change.path:
+            change.draft = ""
+        elif data != captions.written(text.strip()):
+            _keep_bytes(dataset, path, data, step)
         return
     was = from_line(dataset.journal.kept[change.record.key], dataset.path)
+    if captions.says_the_same(text, change.record) and path == change.path:
+        change.draft = ""
+        return
+    if captions.says_the_same(text, was):
+        _keep_bytes(dataset, path, data, step)
+        return
     record = captions.with_late_edits(change.record, was, text)
     if record is not change.record:
         change.record, change.caption, change.draft = record, captions.caption(record), None
         change.said = digest(change.caption)
+
+
+def _keep_bytes(dataset: "Dataset", path: str, data: bytes, step: int) -> None:
+    """Keep a caption as a person wrote it, for the undo of a step."""
+    folder = history.undo_folder(dataset.memory, step)
+    kept = folder / Path(path).name
+    if folder.is_dir() and not kept.exists():
+        write_file(kept, data)
+
+
+def with_late_edit(dataset: "Dataset", record: Record) -> Record:
+    """A record that goes, with what a person did to its caption since its stage read it."""
+    before = dataset.journal.kept.entry(record.key)
+    path = captions.text_path(f"{dataset.path}{os.sep}{before.file}") if before else ""
+    try:
+        text = captions.read_caption(path) if before else None
+    except DatasetError:  # the file itself goes where the picture does
+        return record
+    if before is None or text is None or (before.caption and digest(text) == before.caption):
+        return record
+    was = from_line(dataset.journal.kept[record.key], dataset.path)
+    return captions.with_late_edits(record, was, text)
 
 
 def _more(change: _Change, step: int) -> Line:

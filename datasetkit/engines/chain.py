@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
 from itertools import takewhile
 from pathlib import Path
@@ -11,9 +11,10 @@ from typing import Any
 from datasetkit import masks
 from datasetkit.catalog import name_of
 from datasetkit.dataset import Dataset
+from datasetkit.dataset.earlier import last_step, lines_before
 from datasetkit.dataset.hand import as_edited
 from datasetkit.dataset.journal import in_place_order
-from datasetkit.dataset.lines import write_file
+from datasetkit.dataset.lines import Line, write_file
 from datasetkit.dataset.places import MEMORY
 from datasetkit.engines.events import Ended, Event, Outcome, Report, Said
 from datasetkit.engines.local import legs, run_leg
@@ -96,14 +97,16 @@ def run_pipeline(dataset: Dataset, pipeline: Pipeline, report: Report) -> list[O
     """Run a checked pipeline on a dataset open for writing, passing over what was done before.
 
     A leg is done when the same legs up to it have run and the dataset is as they left it, with
-    every file they made in place. After an edit by hand only the sources are passed over; the
-    other stages look again at every picture, and change what the edit asks for. A source that
-    could not bring all (a broken file) is asked again; if it brings nothing new, the rest is done.
+    every file they made in place; one that was killed on the way goes on. After an edit by hand
+    only the sources are passed over; the other stages look again at every picture, and change what
+    the edit asks for. A source that could not bring all (a broken file) is asked again; if it
+    brings nothing new, the rest is done.
     """
     outcomes = []
     done = _Done(dataset)
     parts = legs(pipeline.stages)
     first = done.how_many(parts)
+    done.save()
     for index, leg in enumerate(parts):
         if index < first or (_fetches(leg[0]) and done.brought_all(parts, index)):
             outcome = Outcome("+".join(name_of(stage) for stage in leg), already_done=True)
@@ -133,11 +136,24 @@ class _Done:
     def how_many(self, parts: Sequence[tuple[Stage, ...]], start: int = 0) -> int:
         """How many legs need not run again, if those before ``start`` are as they should be."""
         if self._marks["state"] != fingerprint(self._dataset):
-            return 0
+            return self._gone_on_with(parts)
         for index in range(start, len(parts)):
             if not self.brought_all(parts, index) or not self._outputs_stand(index):
                 return index
         return len(parts)
+
+    def _gone_on_with(self, parts: Sequence[tuple[Stage, ...]]) -> int:
+        """How many legs stand before one that was killed; no source before it is asked again."""
+        index = 0
+        while index < len(parts) and self.ran(parts, index) and self._outputs_stand(index):
+            index += 1
+        step = self._unnoted(parts[index]) if index < len(parts) else None
+        if step is None:
+            return 0
+        if "when" not in step or "interrupted" in step or isinstance(parts[index][0], Source):
+            return index  # it did not end, or nobody knows whether it brought all
+        self._add(parts, index, [], True)
+        return index + 1
 
     def brought_all(self, parts: Sequence[tuple[Stage, ...]], index: int) -> bool:
         """Say whether the legs up to this one ran, and it lacked nothing."""
@@ -155,12 +171,31 @@ class _Done:
 
         What ran after a source that brings nothing new need not.
         """
+        self._add(parts, index, outputs, whole)
+        self.save()
+
+    def save(self) -> None:
+        """Write down what is known by now."""
+        text = json.dumps(self._marks, indent=1).encode()
+        if self._marks["legs"] and not (self._path.exists() and self._path.read_bytes() == text):
+            write_file(self._path, text)
+
+    def _add(
+        self, parts: Sequence[tuple[Stage, ...]], index: int, outputs: list[Path], whole: bool
+    ) -> None:
         state, files = fingerprint(self._dataset), [str(path.resolve()) for path in outputs]
         idle = isinstance(parts[index][0], Source) and state == self._marks["state"]
         later = self._marks["legs"][index + 1 :] if idle else []
         mark = {"call": _calls(parts[index]), "outputs": files, "whole": whole}
         self._marks = {"legs": [*self._marks["legs"][:index], mark, *later], "state": state}
-        write_file(self._path, json.dumps(self._marks, indent=1).encode())
+
+    def _unnoted(self, leg: Sequence[Stage]) -> Line | None:
+        """The step of this leg, if it was killed before it was noted, and all else stands."""
+        step = last_step(self._dataset)
+        if step is None or step["stages"] != json.loads(json.dumps([call_of(s) for s in leg])):
+            return None
+        before = lines_before(self._dataset, step["step"])
+        return step if before is not None and _digest(before) == self._marks["state"] else None
 
     def _outputs_stand(self, index: int) -> bool:
         return all(Path(name).exists() for name in self._marks["legs"][index]["outputs"])
@@ -168,8 +203,12 @@ class _Done:
 
 def fingerprint(dataset: Dataset) -> str:
     """A digest of what trainers read of a dataset: pictures' names and sizes, tags, masks."""
+    return _digest(in_place_order(dataset.journal.kept))
+
+
+def _digest(lines: Iterable[Line]) -> str:
     digest = hashlib.blake2b(digest_size=16)
-    for line in in_place_order(dataset.journal.kept):
+    for line in lines:
         essence = [line["place"], line["file"], line["bytes"], [tag[:2] for tag in line["tags"]]]
         if hidden := masks.said(line.get("facts", {})):
             essence.append(hidden)

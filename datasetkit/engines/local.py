@@ -18,6 +18,7 @@ from datasetkit.engines.events import Advanced, Began, Ended, Outcome, Report, S
 from datasetkit.engines.results import (
     TOGETHER,
     Result,
+    Tally,
     commit_all,
     count,
     difference,
@@ -97,6 +98,7 @@ def _run_maps(
     whole = leg[-1] if isinstance(leg[-1], Whole) else None
     touched: set[str] = set()  # what the maps before a whole have changed
     seen: dict[str, Record] = {}  # what a dry run has measured, of which nothing is kept
+    tally = Tally()
     met: set[int] = set()  # the stages whose filter some picture fulfils
     records = dataset.records
     report(Began(name, len(records)))
@@ -120,8 +122,10 @@ def _run_maps(
         report(Said(name, f"{what} put into the folder; the run takes {them} in"))
 
     def work(record: Record) -> Result:
+        if step and step.did(record.key):
+            return Result(record, done=True)
         meant: set[int] = set()
-        result = _mapped(leg, record, meant)
+        result = _mapped(leg, record, meant, None if dry_run else dataset)
         if not (result.drop or dry_run or result.record.picture.painted is None):
             result = _stage_pixels(dataset, result)
         record.picture.forget()  # here, and not by whoever waits for the result
@@ -138,20 +142,27 @@ def _run_maps(
         waiting.clear()
 
     with step or nullcontext():
+        for out in step.left_out() if step else ():
+            outcome.rejected[f"{out.stage}: {out.reason}"] += 1
         results = spread(work, found(), os.cpu_count() or 1)
         for done, (record, result) in enumerate(results, 1):
             met |= result.meant
-            if not result.meant:
+            if result.done:
+                outcome.changed += 1
+                met.update(range(len(leg)))  # nobody knows which of them meant it
+            elif not result.meant:
                 outcome.not_meant += 1
             elif result.record == record and not result.drop:
                 outcome.unchanged += 1
             elif step:
                 waiting.append(result)
+                if alone and not (result.drop or result.noted):
+                    tally.add(record.key, leg[0].deeds(record, result.record))
             else:
                 count(result, name, outcome, new=False)
                 if not result.noted:
                     report(Said(name, difference(record, result)))
-            if whole and not result.noted and result.record != record:
+            if whole and not result.noted and (result.done or result.record != record):
                 touched.add(record.key)
             if whole and not step and not result.drop:
                 seen[record.key] = replace(result.record, picture=record.picture)
@@ -162,6 +173,8 @@ def _run_maps(
         commit_waiting()
         if step:  # only now do the pictures have what the stages before them bring
             remark(leg[1:])
+            for note in leg[0].summed_up(tally.counts, tally.first) if tally.counts else ():
+                report(Said(name, note.text, note.warning))
         for place, stage in enumerate(leg if records else ()):
             if stage.where and place not in met:
                 text = unmet(stage.where, records, "nothing was done")
@@ -171,7 +184,9 @@ def _run_maps(
     return outcome
 
 
-def _mapped(leg: Sequence[Selective], record: Record, meant: set[int]) -> Result:
+def _mapped(
+    leg: Sequence[Selective], record: Record, meant: set[int], dataset: Dataset | None
+) -> Result:
     """Take one record through a leg; what fails on one picture is a reject, not a crash.
 
     The places of the stages that mean it are put into ``meant``.
@@ -182,7 +197,7 @@ def _mapped(leg: Sequence[Selective], record: Record, meant: set[int]) -> Result
             continue
         meant.add(place)
         try:
-            became = stage(record) if isinstance(stage, Map) else measured(stage, record)
+            became = stage(record) if isinstance(stage, Map) else measured(stage, record, dataset)
         except PictureError as error:
             if lack := machine_fault(error):
                 raise lack from error

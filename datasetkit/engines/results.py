@@ -3,7 +3,7 @@
 import errno
 import itertools
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -16,6 +16,7 @@ from datasetkit.dataset import Step
 from datasetkit.engines.events import Outcome
 from datasetkit.record import Record
 from datasetkit.stage import Drop, Stage
+from datasetkit.tags import to_caption
 
 TOGETHER = 1024  # changes that share one write of their lines and one sync of what was before
 QUICK = 0.002  # seconds; to hand an item to a thread and back costs a fortieth of that
@@ -24,6 +25,8 @@ CALM = 16  # quick items in a row, after which a slow one is an accident
 KEEP = "keep_tokens"  # in the facts of a stage: how many tags trainers leave in front
 MOST = 1024  # of those, before it is asked again whether what only waits must do so in threads
 _MACHINE = {errno.EMFILE, errno.ENFILE, errno.ENOSPC}
+
+NAMED = 5  # pictures that are named, of those with which the same was done
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -34,7 +37,8 @@ class Result:
     """What became of one record: changed or not, or dropped; ``staged`` is its new file.
 
     ``noted`` says that only facts are new: memory, of which people see nothing. ``meant`` holds
-    the places in their leg of the stages whose filter let the record through.
+    the places in their leg of the stages whose filter let the record through. ``done`` says that a
+    run that was killed was through with it.
     """
 
     record: Record
@@ -42,6 +46,7 @@ class Result:
     stage: str = ""
     staged: Path | None = None
     noted: bool = False
+    done: bool = False
     meant: frozenset[int] = frozenset()
 
 
@@ -131,6 +136,13 @@ def _written_down(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[s
         old, new = before.get(stage), after.get(stage)
         if old == new:
             continue
+        (gone, others), (goes, rest) = _dropped(old), _dropped(new)
+        for names, when in ((goes - gone, "away"), (gone - goes, "away no more")):
+            told = ", ".join(repr(to_caption(name)) for name in sorted(names))
+            stay = "stays" if len(names) == 1 else "stay"
+            parts += [f"written down: {told} {stay} {when}"] if names else []
+        if gone != goes and others == rest:
+            continue
         kept, keeps = (f.get(KEEP) if isinstance(f, Mapping) else None for f in (old, new))
         if kept != keeps:
             parts.append(f"written down for trainers: {KEEP} {keeps or 0}")
@@ -139,6 +151,29 @@ def _written_down(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[s
         else:
             parts.append(f"what {stage} knows of it is {'new' if new is not None else 'gone'}")
     return parts
+
+
+def _dropped(fact: Any) -> tuple[set[str], Any]:
+    """The names in a stage's facts that it took out on purpose, and the other facts."""
+    if not isinstance(fact, Mapping) or not isinstance(names := fact.get("dropped"), list | tuple):
+        return set(), fact or {}
+    rest = {key: value for key, value in fact.items() if key != "dropped"}
+    return {name for name in names if isinstance(name, str)}, rest
+
+
+class Tally:
+    """What a stage did with pictures, counted by its words, and the first few of each."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.first: dict[str, list[str]] = {}
+
+    def add(self, key: str, deeds: Iterable[str]) -> None:
+        """Count what was done with one picture."""
+        for deed in deeds:
+            self.counts[deed] += 1
+            if self.counts[deed] <= NAMED:
+                self.first.setdefault(deed, []).append(key)
 
 
 def machine_fault(error: BaseException | None) -> OSError | None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from datasetkit import safety
+from datasetkit.bars import BARRED, seem_barred
 from datasetkit.catalog import name_of
-from datasetkit.cleaners.sets.inside import BARRED, barred
 from datasetkit.dataset import Dataset, Step
 from datasetkit.engines.events import Advanced, Began, Outcome, Report, Said
 from datasetkit.engines.results import Result, commit, count, difference, in_order, machine_fault
@@ -333,8 +333,7 @@ def _received(dataset: Dataset, find: Find, draft: Path) -> list[Result]:
         return [Result(record, Drop("animated"), staged=draft)]
     if find.compare:
         record = record.with_facts(FACT, f"{fingerprint(image):016x}")
-        if barred(image):
-            record = record.with_facts(BARRED, True)
+        record = record.with_facts(BARRED, seem_barred(image))
     return [Result(record, staged=draft)]
 
 

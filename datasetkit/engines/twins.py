@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from datasetkit.bars import BARRED
 from datasetkit.dataset import Dataset
 from datasetkit.engines.results import Result
 from datasetkit.errors import PictureError
@@ -78,7 +79,7 @@ class Twins:
                 picture=Picture(path, fresh.picture.size),
                 origin=replace(fresh.origin, rating=record.origin.rating),
                 also=(standing.origin, *others),
-                facts={**record.facts, FACT: fresh.facts.get(FACT)},
+                facts={**record.facts, **{fact: fresh.facts.get(fact) for fact in (FACT, BARRED)}},
             ),
             staged=result.staged,
         )

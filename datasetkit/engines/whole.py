@@ -9,13 +9,30 @@ from datasetkit.dataset import Dataset, Step
 from datasetkit.engines.events import Advanced, Outcome, Report, Said
 from datasetkit.engines.results import TOGETHER, Result, commit_all, count, difference, judged
 from datasetkit.errors import DatasetkitError
+from datasetkit.pixels import Picture, written_suffix
 from datasetkit.record import Record
 from datasetkit.stage import Change, Drop, Progress, Selective, Whole, Wrote
 
 
-def measured(stage: Selective, record: Record) -> Record:
-    """A record with what a stage that needs the whole set measures of it."""
-    return stage.measure(record) if isinstance(stage, Whole) else record
+def measured(stage: Selective, record: Record, dataset: Dataset | None) -> Record:
+    """A record with what a stage that needs the whole set measures of it.
+
+    Measured is what its file is going to hold, so that it makes no difference whether the file was
+    written before: of painted pixels that JPEG will change, a draft in a ``dataset`` open for
+    writing, if there is one.
+    """
+    if not isinstance(stage, Whole) or type(stage).measure is Whole.measure:
+        return record
+    picture = record.picture
+    if dataset is None or picture.painted is None or written_suffix(picture.path.suffix) != ".jpg":
+        return stage.measure(record)
+    draft = dataset.draft(f"{record.key}.jpg")
+    try:
+        draft.write_bytes(picture.content)
+        became = stage.measure(replace(record, picture=Picture(draft, picture.size)))
+    finally:
+        draft.unlink(missing_ok=True)
+    return replace(became, picture=picture)
 
 
 def settle(
@@ -34,6 +51,10 @@ def settle(
     """
     own = name_of(stage)
     keys = [key for key in dataset.records.keys if step or key in seen]
+    # A killed run left them out by the word of this stage, which shall see what it saw then.
+    gone = {out.record.key for out in step.left_out() if out.stage == own} if step else set[str]()
+    if gone:
+        keys = dataset.in_order([*keys, *gone])
     records = _Records(dataset, keys, seen)
     if stage.where:
         keys = [record.key for record in records if stage.concerns(record)]
@@ -53,6 +74,8 @@ def settle(
         elif isinstance(word, Wrote):
             outcome.outputs.append(word.path)
             outcome.written += word.fresh
+        elif isinstance(word, Change) and word.key in gone:
+            continue
         elif isinstance(word, Change):
             result, before = _result(records, stage, word)
             if result.record == before and not result.drop:
@@ -100,6 +123,8 @@ class _Records(Sequence[Record]):
 
     def of(self, key: str) -> Record:
         record = self._seen.get(key) or self._dataset.record(key)
+        if record is None and key in self._dataset:
+            record = self._dataset.reject_of(key).record
         if record is None:
             raise DatasetkitError(f"{key} is not in the dataset any more")
         return record

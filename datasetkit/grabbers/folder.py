@@ -1,6 +1,7 @@
 """The ``folder`` source: pictures that are on this machine already, with their captions."""
 
 import hashlib
+import html
 import os
 import re
 import shlex
@@ -45,6 +46,7 @@ _PROSE = frozenset(
     " this that who while".split()
 )
 _SENTENCE_END = re.compile(r"[^\W\d_]{2,}[.;]")  # "toradora!" is a tag
+_ENTITY = re.compile(r"&(?:\w+|#\d+|#x[0-9a-f]+);", re.IGNORECASE)  # "rock&copy" holds none
 _COMMA = re.compile(r",(?!_)")  # "yes,_sir" is a tag
 _PLAIN = re.compile(r"[!-@\[-~]+")  # ASCII without capitals
 _RATING_ALONE = re.compile(r"rating:\s+(\S+)", re.IGNORECASE)
@@ -167,9 +169,10 @@ def read_words(text: str) -> tuple[dict[str, str], str]:
     """Read a caption as names with their kinds ("" where it tells none), and its rating.
 
     Words such as ``rating:safe`` are taken out first; the strictest of them counts. A text with
-    commas (kohya's trainers) is split there and at line ends, and taken as it stands. One without
-    is read by the line (gallery-dl's ``--write-tags``): a line is one tag unless it is a list with
-    spaces between (imgbrd-grabber's log files), see :func:`_is_list`.
+    commas (kohya's trainers) is split there and at line ends; HTML in it (``ren&#39;py``) is read
+    once, and makes no second tag. One without is read by the line (gallery-dl's ``--write-tags``):
+    a line is one tag unless it is a list with spaces between (imgbrd-grabber's log files), see
+    :func:`_is_list`.
     """
     lines = [line for line in re.split(r"[\r\n]+", text) if line.strip()]
     names: dict[str, str] = {}
@@ -179,7 +182,8 @@ def read_words(text: str) -> tuple[dict[str, str], str]:
         words, letter = _rated(part)
         rating = strictest(rating, letter)
         if has_commas:
-            names.setdefault(from_caption(_unescaped(" ".join(words))), "")
+            plain = _ENTITY.sub(lambda found: html.unescape(found[0]), " ".join(words))
+            names.setdefault(from_caption(_unescaped(plain)), "")
             continue
         for one in words if _is_list(words, rated=bool(letter)) else [" ".join(words)]:
             word, kind = typed(one, _KINDS)

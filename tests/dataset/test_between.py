@@ -43,6 +43,19 @@ class Meanwhile(Map):
 
 
 @dataclass(frozen=True)
+class Spurned(Map):
+    """Leaves a picture out whose caption a person edits at that moment."""
+
+    caption: str
+
+    def __call__(self, record: Record) -> Record | Drop:
+        if record.key != "p0":
+            return record
+        record.picture.path.with_suffix(".txt").write_text(self.caption)
+        return Drop("odd")
+
+
+@dataclass(frozen=True)
 class Vanishing(Map):
     """Paints a picture anew, which a person deletes at that moment."""
 
@@ -316,3 +329,28 @@ def test_a_link_in_a_datasets_memory_is_refused(home: Path, name: str) -> None:
     with pytest.raises(DatasetError, match="is a link that leads out of the dataset"):
         run(home)
     assert [path.read_text() for path in victim.iterdir()] == ["no line end"]
+
+
+def test_a_caption_edited_while_its_picture_is_left_out_is_kept(home: Path) -> None:
+    run(home, Spurned("1girl, >_<, red scarf"))
+    take_back(home)
+    assert names(home, "p0") == ("1girl", ">_<", "red_scarf")
+    assert (home / "p0.txt").read_text() == "1girl, >_<, red scarf"
+
+
+def test_what_cannot_be_read_stops_no_stage_that_leaves_its_picture_out(home: Path) -> None:
+    before = names(home, "p0")
+    run(home, Spurned("\0"))
+    take_back(home)
+    assert names(home, "p0") == before
+
+
+def test_undo_takes_away_what_was_saved_in_another_format_since(tmp_path: Path, draw: Draw) -> None:
+    home, source = tmp_path / "set", tmp_path / "in"
+    draw(source / "a.png")
+    run(home, Folder(str(source)))
+    os.replace(home / "a.png", home / "a.webp")
+    assert "pictures saved in another format by hand: 1" in run(home)
+    take_back(home)
+    assert sorted(path.name for path in home.iterdir()) == [".dsk"]
+    assert {path.name for path in (home / ".dsk" / "undone").glob("*/*")} == {"a.webp", "a.txt"}

@@ -1,11 +1,15 @@
 """The folder is an interface: what people do to it between two commands is kept."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
 import pytest
 
+from datasetkit.cleaners.pixels.crop import Crop
+from datasetkit.cleaners.pixels.flatten import Flatten
+from datasetkit.cleaners.sets.dedupe import Dedupe
+from datasetkit.cleaners.sets.filter import Filter
 from datasetkit.cleaners.tags.clean import Clean
 from datasetkit.dataset import Dataset, undo
 from datasetkit.engines.local import run_leg
@@ -131,3 +135,41 @@ def test_a_record_is_frozen(home: Path) -> None:
     record = run(home).records[0]
     with pytest.raises(FrozenInstanceError):
         record.tags = ()  # type: ignore[misc]
+
+
+def test_a_folder_called_like_a_draft_is_left_alone(home: Path) -> None:
+    (home / ".mine.dsk-part").mkdir()
+    (home / ".p0.txt.7.dsk-part").write_text("1gi")
+    assert len(run(home)) == 6
+    assert (home / ".mine.dsk-part").is_dir() and not (home / ".p0.txt.7.dsk-part").exists()
+
+
+OWN = {  # as editors leave them; all say the same to us as with a line's end
+    "p0": b"1girl, smile",
+    "p1": b"",
+    "p2": b"\xef\xbb\xbfred_eyes\r\nsolo\r\n",
+    "p3": b"absurdres,smile ",
+}
+
+
+@pytest.mark.parametrize("steps", [(), (Dedupe(),), (Flatten(), Crop(ratio=1.2))])
+def test_a_caption_that_says_the_same_keeps_its_bytes(home: Path, steps: Sequence[Stage]) -> None:
+    for key, data in OWN.items():
+        (home / f"{key}.txt").write_bytes(data)
+    run(home, *steps)
+    assert {key: (home / f"{key}.txt").read_bytes() for key in OWN} == OWN
+
+
+@pytest.mark.parametrize("step", [Clean(add=("scarf",)), Filter(only="1girl")])
+def test_undo_gives_back_the_bytes_of_a_caption(home: Path, step: Stage) -> None:
+    for key, data in OWN.items():
+        (home / f"{key}.txt").write_bytes(data)
+    run(home, Flatten(), step)
+    assert not all(
+        (home / f"{key}.txt").exists() and (home / f"{key}.txt").read_bytes() == data
+        for key, data in OWN.items()
+    )
+    for _ in range(2):
+        with Dataset(home, write=True) as dataset:
+            undo(dataset)
+        assert {key: (home / f"{key}.txt").read_bytes() for key in OWN} == OWN

@@ -11,8 +11,10 @@ from datasetkit.cleaners.tags.clean import Clean
 from datasetkit.dataset import Dataset
 from datasetkit.engines.events import Outcome, Said
 from datasetkit.engines.local import run_leg
+from datasetkit.engines.results import Result, difference
 from datasetkit.grabbers.folder import Folder
 from datasetkit.stage import Selective
+from datasetkit.tags import to_caption
 from tests.homes import Home
 
 
@@ -68,3 +70,20 @@ def test_numbers_for_trainers_are_said_in_words(home: Home) -> None:
     home.run(Clean())
     _, said = dry_run(home, Clean(keep_tokens=2))
     assert said[0] == "p0: written down for trainers: keep_tokens 2"
+
+
+def test_names_that_stay_away_are_said_in_words(home: Home) -> None:
+    first = next(iter(home.records.values()))
+    name = first.names[0]
+    home.run(Clean(drop=(name,), where=f"name:{first.key}", only=True))
+    plain = to_caption(name)
+    _, said = dry_run(home, Clean(keep=(name,), only=True))
+    assert said == [f"{first.key}: written down: {plain!r} stays away no more"]
+    after = first.with_facts("clean", {"dropped": ["highres", "wide_image"]})
+    told = f"{first.key}: written down: 'highres', 'wide image' stay away"
+    assert difference(first, Result(after)) == told
+    both = after.with_facts("clean", {"dropped": ["highres"], "keep_tokens": 2})
+    assert difference(after, Result(both)) == (
+        f"{first.key}: written down: 'wide image' stays away no more "
+        "written down for trainers: keep_tokens 2"
+    )

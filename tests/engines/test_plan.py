@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from datasetkit.cleaners.pixels.flatten import Flatten
+from datasetkit.cleaners.sets.dedupe import Dedupe
+from datasetkit.cleaners.sets.filter import Filter
 from datasetkit.cleaners.tags.clean import Clean
 from datasetkit.dataset import Dataset
 from datasetkit.engines.chain import plan, run_pipeline
@@ -80,6 +82,14 @@ def test_a_stage_that_asks_a_model_is_not_tried(home: Path, gallery: Path) -> No
     assert outcome.stage == "clean" and outcome.changed == 1 and lines[-1] == DEPENDS
     assert planned(home, Folder(str(gallery)), Never(), Clean())[1] == []
     assert Tagging().heavy and Caption().heavy and not Clean().heavy
+    assert Filter(detector="faces.onnx").heavy and not Filter().heavy
+
+
+def test_no_sheet_is_drawn(home: Path, gallery: Path, tree: Tree) -> None:
+    before = tree(home)
+    assert planned(home, Folder(str(gallery)), Dedupe(sheet=True), Clean())[1] == []
+    assert [ended.stage for ended in planned(home, Folder(str(gallery)), Dedupe())[1]] == ["dedupe"]
+    assert tree(home) == before
 
 
 def test_after_an_edit_by_hand_all_but_the_sources_look_again(home: Path, gallery: Path) -> None:

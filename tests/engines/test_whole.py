@@ -1,5 +1,6 @@
 """Stages that need the whole set: measured beside the maps, then asked once."""
 
+import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from datasetkit.cleaners.sets.dedupe import Dedupe
 from datasetkit.cleaners.tags.clean import Clean
 from datasetkit.dataset import Dataset
 from datasetkit.engines.events import Event, Said
@@ -14,7 +16,7 @@ from datasetkit.engines.local import legs, run_leg
 from datasetkit.grabbers.folder import Folder
 from datasetkit.record import Record, Tag
 from datasetkit.screen import last_line
-from datasetkit.stage import Change, Drop, Note, Whole, Work, opt
+from datasetkit.stage import Change, Drop, Map, Note, Selective, Whole, Work, opt
 from tests.homes import Home
 
 
@@ -130,3 +132,34 @@ def test_it_ends_the_leg_of_the_maps_before_it(home: Home) -> None:
     assert {(event.stage, event.text) for event in said} == {("Brightest", "3 pictures compared")}
     home.undo()
     assert home.records["p200"].has("comic") and not home.records["p200"].has("bright")
+
+
+@dataclass(frozen=True)
+class Cut(Map):
+    """Cut the top off, once."""
+
+    def __call__(self, record: Record) -> Record:
+        width, height = record.picture.size
+        if height < 1200:
+            return record
+        return record.with_pixels(record.picture.pixels.crop((0, 100, width, height)))
+
+
+def test_measured_is_what_the_file_is_going_to_hold(tmp_path: Path) -> None:
+    source = tmp_path / "photos"
+    source.mkdir()
+    for number in range(12):
+        noise = random.Random(number).randbytes(10 * 12 * 3)
+        image = Image.frombytes("RGB", (10, 12), noise).resize((1000, 1200), Image.Resampling.BOX)
+        image.save(source / f"p{number}.jpg", quality=30)
+    stages: list[Selective] = [Cut(), Dedupe()]
+    found = []
+    for name, parts in (("one", [stages]), ("apart", [[s] for s in stages])):
+        with Dataset(tmp_path / name, write=True) as dataset:
+            run_leg(dataset, [Folder(str(source))], lambda event: None)
+            for part in parts:
+                run_leg(dataset, part, lambda event: None)
+            found.append({record.key: record.facts for record in dataset.records})
+    assert found[0] == found[1]
+    with Dataset(tmp_path / "one") as dataset:
+        assert all(record.picture.size == (1000, 1100) for record in dataset.records)

@@ -12,7 +12,7 @@ from datasetkit.dataset import Dataset
 from datasetkit.engines.events import Outcome, Said
 from datasetkit.engines.local import run_leg
 from datasetkit.errors import UsageError
-from datasetkit.grabbers.folder import MOVES, Folder
+from datasetkit.grabbers.folder import MOVES, Folder, read_words
 
 Draw = Callable[..., Path]
 Tree = Callable[[Path], dict[str, bytes]]
@@ -235,3 +235,9 @@ def test_a_still_takes_no_other_pictures_name(tmp_path: Path, draw: Draw, before
     files = sorted(tmp_path.glob("set/*.png"))
     assert len(files) == 3 and other in [file.read_bytes() for file in files]
     assert told_of(folder, tmp_path / "set", "2")[0].idle
+
+
+def test_html_in_a_caption_is_read_once() -> None:
+    text = "eileen_(ren&#39;py), foo&amp;bar, a&#44;b, c&#10;d, &amp;#39;, rock&copy, &gt;_&lt;"
+    names = ["eileen_(ren'py)", "foo&bar", "a_b", "c_d", "&#39;", "rock&copy", ">_<"]
+    assert list(read_words(text)[0]) == names

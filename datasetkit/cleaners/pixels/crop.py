@@ -75,6 +75,11 @@ class Crop(Map):
     panel: bool = opt(False, "of a strip with gutters, keep the most telling panel")
     on_crop: str = opt("drop", "tags that a crop may have made wrong: drop, flag or keep")
 
+    @property
+    def heavy(self) -> bool:
+        """A detector is a model."""
+        return bool(self.detector)
+
     def check(self) -> None:
         """Raise for an unknown word, and ModelError for a detector that cannot be used."""
         if self.on_crop not in ON_CROP:

@@ -145,7 +145,7 @@ def _air(image: "Image", area: Area, side: int, most: int) -> int:
     """How many pixels of ground a panel keeps at a side; half of them where a neighbour is near."""
     import numpy as np
 
-    near = list(_outward(image, area, side, most))
+    near = list(_outward(image, area, side, 2 * most))  # a neighbour may reach as far this way
     edge, lines = near[:EDGE], near[EDGE:]
     if not lines:
         return 0
@@ -153,7 +153,7 @@ def _air(image: "Image", area: Area, side: int, most: int) -> int:
     if any((np.abs(line - ground).max(axis=1) <= NOISE).mean() <= FRAMED for line in edge):
         return 0
     plain = [np.ptp(line, axis=0).max() <= NOISE for line in lines]
-    return len(plain) if all(plain) else plain.index(False) // 2
+    return min(most, len(plain) if all(plain) else plain.index(False) // 2)
 
 
 def _outward(image: "Image", area: Area, side: int, most: int) -> "Iterator[NDArray[Any]]":

@@ -164,9 +164,10 @@ def _of_page(page: Record, panel: Record, area: Area) -> Record:
 def _cut_from(page: Record, place: Origin, area: Area) -> Origin:
     """A place of a page as that of one of its panels, by which it is known again.
 
-    The post itself, and its file, stay known by the page alone.
+    The post itself, and its file, stay known by the page alone. The page's key tells pages of one
+    post apart, such as the first of two chapters that folders brought.
     """
-    post = f"{place.post or page.key}#{','.join(map(str, area))}"
+    post = f"{place.post}#{page.key}:{','.join(map(str, area))}"
     return replace(place, post=post, md5="")
 
 

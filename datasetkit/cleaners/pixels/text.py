@@ -2,6 +2,7 @@
 
 import functools
 import logging
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from datasetkit.content import content_print
 from datasetkit.errors import UsageError, did_you_mean
 from datasetkit.masks import Area
 from datasetkit.record import HAND, Record, Tag
-from datasetkit.stage import Map, opt
+from datasetkit.stage import Map, Note, opt
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -65,6 +66,11 @@ class Text(Map):
         """A report is what it is run for."""
         return self.how == REPORT
 
+    @property
+    def heavy(self) -> bool:
+        """It reads with a model."""
+        return True
+
     def check(self) -> None:
         """Raise UsageError for an unknown word, ModelError where rapidocr is missing."""
         if self.how not in HOW:
@@ -86,6 +92,25 @@ class Text(Map):
         became, fact = _followed(became, fact)
         became = became.with_facts("text", fact)
         return record if became == record else became
+
+    def deeds(self, before: Record, after: Record) -> Iterator[str]:
+        """Say whether a picture was cropped or painted over, or is masked instead."""
+        old, fact = before.facts.get("text", {}), after.facts.get("text", {})
+        masked = fact.get("mask") and fact.get("mask") != old.get("mask")
+        what = {CROP: "cropped", FILL: "painted over"}.get(self.how, "")
+        if what and after.picture is not before.picture:
+            yield f"{what} and masked" if masked else what
+        elif what and masked:
+            yield "only masked"
+
+    def summed_up(self, counts: Counter[str], first: Mapping[str, Sequence[str]]) -> Iterator[Note]:
+        """Name the pictures that a person should look at."""
+        parts = []
+        for deed, number in counts.items():
+            more = number - len(first[deed])
+            keys = ", ".join(first[deed]) + (f" and {more:,} more" if more else "")
+            parts.append(f"{number:,} {deed} ({keys})")
+        yield Note(f"look at these: {'; '.join(parts)}")
 
     def _reported(
         self, record: Record, whole: Record, before: Mapping[str, Any], fact: Mapping[str, Any]

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from datasetkit.cleaners.pixels.bars import SMALL, seem_barred, trimmed_box
+from datasetkit.bars import NOISE, SMALL, seem_barred, trimmed_box
 from datasetkit.content import content_print
 from datasetkit.record import HAND, Record, Tag
 from datasetkit.stage import Map, opt
@@ -29,7 +29,7 @@ class Trim(Map):
     """
 
     most: float = opt(0.4, "the thickest bar that is cut, as a part of the side", ge=0, le=0.45)
-    noise: int = opt(20, "how far a bar's colours may lie apart, of 255", ge=0, le=100)
+    noise: int = opt(NOISE, "how far a bar's colours may lie apart, of 255", ge=0, le=100)
 
     @property
     def remembers(self) -> bool:

@@ -7,17 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from datasetkit.bars import BARRED
 from datasetkit.cleaners.sets.cropped import part_of
 from datasetkit.cleaners.sets.groups import TRIED, Comparing, Groups, Known, grouped
-from datasetkit.cleaners.sets.inside import (
-    BARRED,
-    SIDE,
-    Inside,
-    inside,
-    is_print,
-    of_fact,
-    to_fact,
-)
+from datasetkit.cleaners.sets.inside import SIDE, Inside, inside, is_print, of_fact, to_fact
 from datasetkit.cleaners.sets.sheet import PAGES, PICTURE, Cell, Pages, shown, written
 from datasetkit.content import content_print
 from datasetkit.errors import PictureError, UsageError, did_you_mean
@@ -27,6 +20,7 @@ from datasetkit.record import HAND, Record, Tag
 from datasetkit.stage import Change, Drop, Note, Progress, Whole, Work, Wrote, opt
 
 FACT = "dedupe"
+INSIDE = "inside"  # in it: what lies inside the picture's bars, None where it has none
 FETCHED = "likeness"  # the fact of grab: the fingerprint of the file as its site served it
 FOLDER = "duplicates"
 VARIANTS = ("keep", "drop")
@@ -60,7 +54,8 @@ class Dedupe(Whole):
     --also mirrored finds pictures that were mirrored left to right, turned those turned by 90,
     180 or 270 degrees, cropped those with a little cut off their edges: up to 3 % nearly always,
     of 5 % about half, and most with --radius 16. --sheet draws the groups into the folder
-    duplicates of the dataset, the one that stays first; with --dry-run too.
+    duplicates of the dataset, the one that stays first, in place of the sheets of the run before;
+    with --dry-run too.
     """
 
     variants: str = opt("keep", "what becomes of variants: keep, or drop all but the best")
@@ -79,6 +74,11 @@ class Dedupe(Whole):
             if word not in ALSO:
                 raise UsageError(f"nothing is known as '{word}'; {did_you_mean(word, ALSO)}")
 
+    @property
+    def heavy(self) -> bool:
+        """Sheets are drawn, also where nothing else is done."""
+        return self.sheet
+
     def measure(self, record: Record) -> Record:
         """Return the record with its fingerprints, the same one where they are known."""
         content = content_print(record.picture)
@@ -87,14 +87,12 @@ class Dedupe(Whole):
             return record
         fetched = self._fetched(record)
         if fetched is not None:
-            return record.with_facts(FACT, {"file": content, "looks": fetched})
+            return record.with_facts(FACT, {"file": content, "looks": fetched, INSIDE: None})
         image = record.picture.glance(SIDE)
         prints = fingerprints(image)
         looks = [f"{prints[way]:016x}" for way in (Way if len(self._ways) > 1 else self._ways)]
-        fact: dict[str, object] = {"file": content, "looks": looks}
         within = inside(image, record.picture.size)
-        if within:
-            fact["inside"] = to_fact(within)
+        fact = {"file": content, "looks": looks, INSIDE: to_fact(within) if within else None}
         return record.with_facts(FACT, fact)
 
     def __call__(self, records: Sequence[Record], folder: Path) -> Iterator[Change | Work]:
@@ -130,7 +128,9 @@ class Dedupe(Whole):
         """The fingerprint that grab took, if it tells all of a file that is as it was fetched."""
         look = record.facts.get(FETCHED)
         picture, md5 = record.picture, record.origin.md5
-        if len(self._ways) > 1 or record.facts.get(BARRED) or not is_print(look):
+        if len(self._ways) > 1 or not is_print(look):
+            return None
+        if record.facts.get(BARRED) is not False:  # of an older grab nobody knows
             return None
         if not md5 or picture.painted is not None:
             return None
@@ -263,9 +263,11 @@ def _measured(record: Record, ways: Sequence[Way]) -> _Measured | None:
     file, looks = fact.get("file"), fact.get("looks")
     if not isinstance(file, str) or not isinstance(looks, list):
         return None
+    if INSIDE not in fact:  # of an older dedupe, which did not look for bars
+        return None
     if len(looks) < (len(Way) if len(ways) > 1 else 1) or not all(map(is_print, looks)):
         return None
-    return _Measured(file, looks, of_fact(fact.get("inside"), record.picture.size))
+    return _Measured(file, looks, of_fact(fact[INSIDE], record.picture.size))
 
 
 def _said(groups: Groups, records: Sequence[Record], variants_stay: bool) -> Iterator[Note]:
@@ -285,7 +287,8 @@ def _said(groups: Groups, records: Sequence[Record], variants_stay: bool) -> Ite
     total = sum(map(len, families))
     yield Note(
         f"{total:,} pictures in {_groups(len(families))} are variants of each other and stay "
-        "(--variants drop keeps the best of each)"
+        f"(--variants drop leaves out {len(groups.would_go()):,}: "
+        "those that are variants of a better one that stays)"
     )
     for family in families[:NAMED]:
         keys = [records[place].key for place in family[: NAMED + 1]]

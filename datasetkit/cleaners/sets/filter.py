@@ -11,12 +11,13 @@ from typing import NamedTuple
 from datasetkit.bounds import Bound, bound_of
 from datasetkit.cleaners.sets.measured import FOUND, MEASURES, check_detector, facts_of, measured
 from datasetkit.cleaners.sets.variety import edited
+from datasetkit.cleaners.tags.missing import is_of_known_words
 from datasetkit.cleaners.tags.rules.patterns import Patterns
 from datasetkit.errors import UsageError, did_you_mean
 from datasetkit.record import Record, Tag
 from datasetkit.stage import Change, Drop, Note, Whole, Work, opt
 from datasetkit.tags import matches, to_caption
-from datasetkit.where import KINDS, from_glob, where
+from datasetkit.where import KINDS, from_glob, in_vain, where
 
 NONE = "none"
 # What a set does without, in words of Danbooru. A character: pages and sheets that show them many
@@ -112,6 +113,11 @@ class Filter(Whole):
         elif self.detector:
             raise UsageError("a detector counts for --faces or --persons; give one of them")
 
+    @property
+    def heavy(self) -> bool:
+        """A detector is a model."""
+        return bool(self.detector)
+
     def plan(self) -> str:
         """Say by which tags pictures will be left out, and what else was asked for."""
         others = super().plan()
@@ -127,7 +133,13 @@ class Filter(Whole):
         return measured(record, self._asked, self.detector)
 
     def __call__(self, records: Sequence[Record], folder: Path) -> Iterator[Change | Work]:
-        """Say by what it goes; then leave out what does not pass, and what is too much of a tag."""
+        """Say by what it goes; then leave out what does not pass, and what is too much of a tag.
+
+        Nothing is where --only speaks of what is not there: a name misspelt would empty the set.
+        """
+        if doubt := in_vain(self.only, records, "nothing is left out", is_of_known_words):
+            yield Note(doubt, warning=True)
+            return
         without = sum(record.has(NO_HUMANS) for record in records)
         most = without * 2 > len(records)
         unwanted = self._unwanted_anyhow if most else self._unwanted
@@ -207,7 +219,7 @@ class Filter(Whole):
             return not bound.holds(number)
         if self.set != "character" or number <= 1 or record.has("solo_focus"):
             return False
-        return not any(tag.name in self._keep for tag in record.tags if _counts(tag.name))
+        return not any(self._keep.means(t.name, t.kind) for t in record.tags if _counts(t.name))
 
     def _limited(self, record: Record) -> list[tuple[int, str]]:
         """Which of the limits of --most a picture counts for: the limit's place, and the tag."""
@@ -215,7 +227,7 @@ class Filter(Whole):
             (place, tag.name)
             for place, (kind, pattern, _) in enumerate(self._most)
             for tag in record.tags
-            if (not kind or tag.kind == kind) and matches(tag.name, pattern)
+            if (not kind or tag.kind == kind) and matches(tag.name.lower(), pattern)
         ]
 
     def _too_many(
@@ -294,7 +306,7 @@ class Filter(Whole):
             kind, name = (kind, rest) if colon and kind in KINDS else ("", name.strip())
             if not (there and name and number.strip().isdecimal()):
                 raise UsageError(f"most {text!r} is not TAG=NUMBER, such as sitting=20")
-            found.append((kind, from_glob(name), int(number)))
+            found.append((kind, from_glob(name).lower(), int(number)))
         return found
 
 
@@ -308,14 +320,15 @@ class _Unwanted:
         self.any = bool(of_the_set or without)
         self._of_the_set, self._without = Patterns(of_the_set), Patterns(without)
         self._keep = keep
-        self._seen: dict[tuple[str, bool], bool] = {}
+        self._seen: dict[tuple[str, str], bool] = {}
 
     def __call__(self, tag: Tag) -> bool:
-        name, plain = tag.name, tag.kind in {"general", "meta"}
-        known = self._seen.get((name, plain))
+        name, kind = tag.name, tag.kind
+        known = self._seen.get((name, kind))
         if known is None:
-            known = name in self._without or (plain and name in self._of_the_set)
-            known = self._seen[name, plain] = known and name not in self._keep
+            known = kind in {"general", "meta"} and name in self._of_the_set
+            known = known or self._without.means(name, kind)
+            known = self._seen[name, kind] = known and not self._keep.means(name, kind)
         return known
 
 

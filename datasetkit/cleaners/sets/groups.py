@@ -98,7 +98,16 @@ class Groups:
     def __init__(self) -> None:
         self.same: dict[int, list[Twin]] = {}
         self.variants: dict[int, int] = {}  # a picture, and the better one of which it is one
+        self.all_variants: dict[int, set[int]] = {}  # and all better ones, as far as were tried
         self.unsure = 0  # pictures with more look-alikes than were tried
+
+    def would_go(self) -> set[int]:
+        """Of the variants that stay, those of a better one that would stay if variants did not."""
+        gone: set[int] = set()
+        for place, better in self.all_variants.items():  # a better one's own came before it
+            if not better <= gone:
+                gone.add(place)
+        return gone
 
     def families(self) -> list[list[int]]:
         """The pictures that have twins or are variants, those together that belong together.
@@ -134,6 +143,7 @@ def grouped(best_first: Sequence[Known], comparing: Comparing) -> Iterator[int |
         if twin:
             groups.same.setdefault(twin[0], []).append(twin[1])
             groups.variants.pop(known.place, None)
+            groups.all_variants.pop(known.place, None)
         elif comparing.variants_stay or known.place not in groups.variants:
             by_file.setdefault(known.file, []).append(known.place)
             near.stays(known)
@@ -170,6 +180,7 @@ def _by_looks(
             return other.place, Twin(known.place, CROPPED, CROPPED)
         if found is Relation.VARIANT and way is Way.UPRIGHT:
             groups.variants.setdefault(known.place, other.place)
+            groups.all_variants.setdefault(known.place, set()).add(other.place)
     return None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias, TypeGuard
 
-from datasetkit.cleaners.pixels.bars import seem_barred, trimmed_box
+from datasetkit.bars import NOISE, seem_barred, trimmed_box
 from datasetkit.likeness import Look, Way, fingerprints
 
 if TYPE_CHECKING:
@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 
 Box: TypeAlias = tuple[int, int, int, int]
 
-BARRED = "barred"  # the fact of grab: the file as its site served it has bars
 SIDE = 512  # px of a picture's longer side, at least, at which it is looked at
-MOST, NOISE = 0.4, 20  # as trim has them
+MOST = 0.4  # as trim has it
 _EDGE = 0.006  # of a side: where a bar ends, more than a pixel of those
 _LEAST = 32  # px: what is smaller is not told from other pictures
 
@@ -51,14 +50,9 @@ def without_edges(whole: Look, box: Box, size: tuple[int, int]) -> Look:
     return Look(image.resize(wanted, Resampling.BILINEAR, box=part))
 
 
-def barred(image: "Image") -> bool:
-    """Say whether a picture seems to have bars; that takes a millisecond or two."""
-    return seem_barred(image, NOISE)
-
-
 def inside(image: "Image", size: tuple[int, int]) -> Inside | None:
     """What lies inside the bars of a picture of that size; None where it has none."""
-    if not barred(image):
+    if not seem_barred(image):
         return None
     small = _small(image)
     box = trimmed_box(small, small, MOST, NOISE)

@@ -1,6 +1,9 @@
 """Contact sheets: groups of pictures, a row or a few each, on pages that people look through."""
 
+import hashlib
 import io
+import re
+import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count, islice
@@ -19,6 +22,9 @@ ACROSS = 6  # pictures beside each other
 GROUP = 3 * ACROSS  # of one group that are drawn
 _TALL = 2400  # px of a page, about
 _GAP, _LINE, _TEXT = 12, 17, 14
+_MARK_OF_OURS = b"datasetkit dedupe "
+_UNREADABLE = re.compile(r"[^ -~]+")
+_LETTERS = dict(zip("ßæÆøØœŒđĐłŁıðþ", "ss ae AE o O oe OE d D l L i d th".split(), strict=True))
 _PAPER, _INK, _PALE, _MARK, _SQUARE = "#fbfbfa", "#1f2328", "#6e7781", "#0f7b3a", "#e4e6e8"
 
 
@@ -67,38 +73,74 @@ class Pages:
         self._rows = []
         file = io.BytesIO()
         page.save(file, "JPEG", quality=88)
-        self.pages.append(file.getvalue())
+        self.pages.append(_signed(file.getvalue()))
 
 
 def written(pages: Sequence[bytes], folder: Path) -> tuple[list[Path], bool]:
-    """Write pages into a folder under names that are free, and say whether they are new.
+    """Write pages into a folder in place of those of before, and say whether they are new.
 
-    What stands there already is never written over: where just these pages stand, they are left
-    as they are, and else the next number of a set is taken.
+    A file that is no page as it was written here is never written over: the next number of a set
+    is taken. Where just these pages stand, they are left as they are.
     """
     folder.mkdir(exist_ok=True)
+    mine = {path for path in folder.glob("sheet-*-*.jpg") if _is_own(path)}
     for number in count(1):
-        standing = sorted(folder.glob(f"sheet-{number}-*"))
+        if not mine.issuperset(folder.glob(f"sheet-{number}-*")):
+            continue
         paths = [folder / f"sheet-{number}-{page:02}.jpg" for page in range(1, len(pages) + 1)]
-        if not standing:
-            for path, page in zip(paths, pages, strict=True):
-                write_file(path, page)
-            return paths, True
-        same = standing == paths and all(path.is_file() for path in paths)
-        if same and all(p.read_bytes() == page for p, page in zip(paths, pages, strict=True)):
+        if mine == set(paths) and all(
+            path.read_bytes() == page for path, page in zip(paths, pages, strict=True)
+        ):
             return paths, False
+        for path, page in zip(paths, pages, strict=True):
+            write_file(path, page)
+        for path in mine.difference(paths):
+            path.unlink()
+        return paths, True
     raise AssertionError("numbers do not end")
 
 
+def _signed(jpeg: bytes) -> bytes:
+    """A JPEG file with a comment that tells whether it is still as it was written here."""
+    mark = _MARK_OF_OURS + hashlib.blake2b(jpeg, digest_size=16).hexdigest().encode()
+    comment = b"\xff\xfe" + (len(mark) + 2).to_bytes(2, "big") + mark
+    return jpeg[:2] + comment + jpeg[2:]
+
+
+def _is_own(path: Path) -> bool:
+    """Say whether a file is a page as it was written here, and nobody changed it since."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    data = path.read_bytes()
+    comment = 4 + len(_MARK_OF_OURS) + 32
+    return data == _signed(data[:2] + data[2 + comment :])
+
+
 def shown(text: str, most: int = 26) -> str:
-    """A text as Pillow's own font can draw it; of a long one the start and the end."""
-    half = len(text)
-    while len(drawn := _drawable(text, half)) > most:
-        half = min(half - 1, len(text) // 2)
-    return drawn
+    """A text in letters of ASCII, which are all that Pillow's own font has; a long one cut.
+
+    Of é the e is drawn, of other letters in a row a ~; a text with none that can be read is
+    written in their numbers.
+    """
+    text = unicodedata.normalize("NFC", text)
+    plain = _UNREADABLE.sub("~", "".join(map(_plain, text)))
+    if not any(c.isalnum() for c in plain):
+        half = len(text)
+        while len(plain := _in_numbers(text, half)) > most:
+            half = min(half - 1, len(text) // 2)
+    if len(plain) <= most:
+        return plain
+    half = (most - 2) // 2
+    return f"{plain[:half]}..{plain[-half:]}"
 
 
-def _drawable(text: str, half: int) -> str:
+def _plain(letter: str) -> str:
+    """A letter without its marks."""
+    apart = unicodedata.normalize("NFKD", _LETTERS.get(letter, letter))
+    return "".join(c for c in apart if not unicodedata.combining(c)) or letter
+
+
+def _in_numbers(text: str, half: int) -> str:
     parts = [text] if half >= len(text) else [text[:half], text[-half:] if half else ""]
     return "..".join(
         "".join(c if " " <= c <= "~" else c.encode("unicode_escape").decode() for c in part)

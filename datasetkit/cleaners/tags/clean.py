@@ -1,6 +1,7 @@
 """The ``clean`` stage: captions that say what a model should learn, the character first."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -10,12 +11,13 @@ from datasetkit.cleaners.tags.missing import remarks
 from datasetkit.cleaners.tags.rules import costumes, implied
 from datasetkit.cleaners.tags.rules.added import Added
 from datasetkit.cleaners.tags.rules.all_rules import AllRules
+from datasetkit.cleaners.tags.rules.cases import Cases
 from datasetkit.cleaners.tags.rules.dropped import FACT, dropping
 from datasetkit.cleaners.tags.rules.implications import IMPLIED
 from datasetkit.cleaners.tags.rules.junk import Junk
 from datasetkit.cleaners.tags.rules.lead import Lead
 from datasetkit.cleaners.tags.rules.order import Order, keeping, short_names
-from datasetkit.cleaners.tags.rules.patterns import NOTHING, Patterns
+from datasetkit.cleaners.tags.rules.patterns import NOTHING, Patterns, misspelt_kind
 from datasetkit.cleaners.tags.rules.renames import Renames, certain, replacements
 from datasetkit.cleaners.tags.rules.tokens import Limit
 from datasetkit.cleaners.tags.rules.words import Tags, Words
@@ -25,6 +27,7 @@ from datasetkit.relations import Relations, relations_of
 from datasetkit.stage import Map, Note, opt
 from datasetkit.tags import from_caption, to_caption
 
+SHOWN = 8  # of the names that went, those that are told
 USUAL = "danbooru"  # the site whose names most models know
 OWN = frozenset({"outfit", "quality"})  # kinds of this house, of which no site knows
 
@@ -46,9 +49,14 @@ class Clean(Map):
     the place of the trigger that an earlier --first made.
     --keep-tokens N is written down for the trainer, which shuffles what comes behind.
 
-    Tags that you typed into a caption yourself, triggers, those of --keep, and words of age, by
-    which the safety rules know what to refuse, are never dropped or renamed. A name that --drop
-    gives in full goes though you typed it, or made it the trigger; what a * means does not.
+    Tags that you typed into a caption yourself, triggers, those of --keep, and the words of age by
+    which the safety rules know what to refuse (child, aged_down) are never dropped or renamed;
+    aged_up is no such word, and goes. A name that --drop gives in full goes though you typed it,
+    or made it the trigger; what a * means does not. With its kind, as in a filter, a name means
+    only tags of that kind: --drop "artist:*, character:*_(cosplay)" --keep meta:commentary.
+
+    Large and small letters are the same to all of these. Of Smile and smile the small one stays;
+    a trigger keeps its spelling, and so does what stands in one alone.
 
     With --where, --add and --drop edit the pictures that a filter means, and these are cleaned as
     well; with --only nothing is done but what you ask for: --where grin --drop grin --only.
@@ -58,8 +66,12 @@ class Clean(Map):
     may), or take the step back with dsk undo.
     """
 
-    drop: tuple[str, ...] = opt((), "tags to drop besides the junk: names, or globs (*_request)")
-    keep: tuple[str, ...] = opt((), "tags to keep whatever says otherwise: names, or globs")
+    drop: tuple[str, ...] = opt(
+        (), "tags to drop besides the junk: names, globs (*_request), or kinds (artist:*)"
+    )
+    keep: tuple[str, ...] = opt(
+        (), "tags to keep whatever says otherwise: names, globs, or kinds (meta:*)"
+    )
     add: tuple[str, ...] = opt((), "tags to add where they are missing")
     replace: tuple[str, ...] = opt((), "tags to give another name: old=new")
     first: str = opt("", "the trigger word or character tag that leads every caption")
@@ -95,9 +107,15 @@ class Clean(Map):
         said = dict.fromkeys(self._added, "to be added")
         for target, what in (said | dict.fromkeys(self._written, "the new name of a tag")).items():
             safety.check_prompt(target.replace("_", " "))
-            if target in Patterns(self.drop):
+            if self._away.means(target, "general"):
                 raise UsageError(f"{target!r} is {what} and dropped at once")
-        if self._head and from_caption(self._head) in self._away:
+        for option in ("drop", "keep"):
+            for pattern in getattr(self, option):
+                if kind := misspelt_kind(pattern):
+                    raise UsageError(f"{option} {pattern!r}: did you mean '{kind}:'?")
+        if both := Patterns(self.drop).all_names & Patterns(self.keep).all_names:
+            raise UsageError(f"{min(both)!r} is to be kept and dropped at once")
+        if self._head and self._away.named(from_caption(self._head), "trigger"):
             raise UsageError(f"{self.first!r} is to lead and dropped at once")
         for option, there in (("implied", implied.HOW), ("costumes", costumes.HOW)):
             if (given := getattr(self, option)) not in there:
@@ -140,7 +158,7 @@ class Clean(Map):
         return remarks(
             records,
             Patterns(self.drop, renamed),
-            Patterns(self.keep).names,
+            Patterns(self.keep).all_names,
             made={*self._added, *renamed.values(), from_caption(self.first)},
             aliases=site.aliases,
             known=lambda name: (
@@ -149,6 +167,18 @@ class Clean(Map):
             ),
         )
 
+    def deeds(self, before: Record, after: Record) -> Iterable[str]:
+        """The names that went, but for those that are only written in small letters now."""
+        names = set(after.names)
+        return [n for n in set(before.names) - names if n == n.lower() or n.lower() not in names]
+
+    def summed_up(self, counts: Counter[str], first: Mapping[str, Sequence[str]]) -> Iterator[Note]:
+        """Say which names went from most pictures."""
+        most = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        shown = ", ".join(f"{to_caption(name)} {number:,}" for name, number in most[:SHOWN])
+        more = f", and {len(most) - SHOWN:,} other names" if len(most) > SHOWN else ""
+        yield Note(f"what went, by pictures: {shown}{more}")
+
     def _noted(self, before: set[str], tags: Tags, record: Record) -> Mapping[str, Any]:
         """The record's facts, with the names that went from it on purpose."""
         facts = record.facts
@@ -156,6 +186,7 @@ class Clean(Map):
             return facts
         names = [tag.name for tag in tags]
         gone = before.difference(names, record.removed)
+        gone = {name for name in gone if name.lower() == name or name.lower() not in names}
         return dropping(facts, gone, names, self._wanted) if gone or FACT in facts else facts
 
     @cached_property
@@ -186,9 +217,9 @@ class Clean(Map):
         return Lead(self._head, self.first)
 
     @cached_property
-    def _away(self) -> frozenset[str]:
-        """What a person asks to drop by its full name: it goes though a person typed it."""
-        return Patterns(self.drop).names
+    def _away(self) -> Patterns:
+        """What a person asks to drop: what has its full name goes though a person typed it."""
+        return Patterns(self.drop) if self.drop else NOTHING
 
     @cached_property
     def _kept(self) -> Patterns:
@@ -219,7 +250,7 @@ class Clean(Map):
         says = implied.Implications(IMPLIED, site.implications)
         words = Words(
             [
-                Junk(Patterns(self.drop), self.junk and not self.only),
+                Junk(self._away, self.junk and not self.only),
                 Renames(self._replaced),
                 Renames(self._short),
                 Renames(certain(site.aliases), self._written, OWN),
@@ -232,4 +263,5 @@ class Clean(Map):
         how = "keep" if self.only and self.implied == "drop" else self.implied
         said = implied.Implied(how, says, self._kept, words.called)
         sorting = Order(self._head, self.keep_tokens) if order else None
-        return AllRules(words, Added(self._added), lead, said, sorting)
+        cases = None if self.only else Cases()
+        return AllRules(words, Added(self._added), lead, said, sorting, cases)

@@ -38,18 +38,21 @@ def remarks(
     ``aliases`` and ``known`` say what a site calls otherwise, and what it knows. The records are
     walked once at most, and only until each name is found.
     """
-    given = wanted.names.union(guarded)
+    made = [name.lower() for name in made]
+    given = wanted.all_names.union(guarded)
     missing = set(given.difference(made))
     if not missing:
         return
     counts: Counter[str] = Counter()
     gone: set[str] = set()
     for record in records:
-        names = [from_caption(t.name) if t.kind == "trigger" else t.name for t in record.tags]
+        names = [
+            (from_caption(t.name) if t.kind == "trigger" else t.name).lower() for t in record.tags
+        ]
         counts.update(names)
         missing.difference_update(names)
         if record.removed or record.facts:
-            went = {*map(from_caption, record.removed), *record.dropped}
+            went = {from_caption(name).lower() for name in (*record.removed, *record.dropped)}
             gone |= went
             missing -= went
         if not missing:
@@ -66,7 +69,7 @@ def remarks(
                 f"({counts[near]} picture{'s' * (counts[near] != 1)})?",
                 warning=True,
             )
-    unmet = sorted(wanted.names.difference(made))
+    unmet = sorted(wanted.all_names.difference(made))
     if warned or not (unmet and counts) or not missing.issuperset(unmet):
         return
     if not any(name in wanted for name in (*counts, *gone)):
@@ -113,6 +116,12 @@ class _Spelling:
             if (ratio := matcher.ratio()) > best:
                 best, near = ratio, full
         return near
+
+
+def is_of_known_words(name: str, there: Iterable[str]) -> bool:
+    """Say whether a name is made of words that stand in others, and thus a tag of its own."""
+    words = {word for other in there for word in other.split("_")}
+    return all(word in words or word in _table_words() for word in name.split("_"))
 
 
 def _sorted_words(name: str) -> Words:

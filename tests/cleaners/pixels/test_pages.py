@@ -111,6 +111,14 @@ def test_ground_between_neighbours_is_halved() -> None:
     assert found == [(0, 0, 140, 208), (0, 211, 140, 413), (0, 416, 140, 618)]
 
 
+def test_two_panels_share_no_ground_however_unlike_their_sizes() -> None:
+    image = Image.new("RGB", (300, 1300), "white")
+    for box in ((50, 40, 250, 440), (50, 460, 250, 1260)):
+        ImageDraw.Draw(image).ellipse(box, "navy")
+    (_, _, _, end), (_, start, _, _) = of_strip(image)
+    assert 441 < end <= start < 460
+
+
 @pytest.mark.parametrize("turn", [False, True])
 def test_a_strip_is_cut_along_its_long_side_alone(turn) -> None:
     image = strip()

@@ -254,6 +254,17 @@ def test_the_command_says_it_in_a_line(dsk, tmp_path: Path, home: Home) -> None:
     assert "5 pictures: 4 added, 1 rejected (1 split: split into 4 panels)" in done.stderr
 
 
+def test_pages_of_one_name_from_two_folders_both_give_their_panels(tmp_path: Path) -> None:
+    home = Home(tmp_path / "set")
+    for chapter, paper in (("one", "white"), ("two", "ivory")):
+        (tmp_path / chapter).mkdir()
+        page(STRIP, (180, 900), paper).save(tmp_path / chapter / "01.png")
+        home.run(Folder(str(tmp_path / chapter)))
+        home.run(SMALL)
+    assert len(home.records) == 8
+    assert home.run(SMALL).idle
+
+
 # Beside other stages
 
 
@@ -289,7 +300,7 @@ def test_a_post_that_was_split_is_not_fetched_anew_and_can_be_refreshed(tmp_path
         record = home.records["danbooru_1_p1"]
         assert set(record.names) == {"cirno", "touhou", "ruu", "smile"}
         assert record.origin.rating == "s" and record.origin.md5 == ""
-        assert record.origin.post == "1#0,40,180,240"
+        assert record.origin.post == "1#danbooru_1:0,40,180,240"
         asked = len(server.asked)
         assert home.run(grab).idle
         assert not any("/original/" in one.path for one in server.asked[asked:])

@@ -1,5 +1,6 @@
 """The text stage on a dataset: twice, taken back, and into the export."""
 
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from datasetkit.cleaners.pixels import text_finder
 from datasetkit.cleaners.pixels.flatten import Flatten
 from datasetkit.cleaners.pixels.text import Text
 from datasetkit.dataset import Dataset, undo
+from datasetkit.engines.events import Said
 from datasetkit.engines.local import run_leg
 from datasetkit.exporters.repeats import Repeats
 from datasetkit.grabbers.folder import Folder
@@ -108,3 +110,26 @@ def test_masks_reach_the_export_through_a_leg_that_paints(home: Path) -> None:
     ):
         assert mask.size == image.size and mask.getextrema() == (0, 255)
         assert mask.getpixel((500, 775)) == 0
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        ("crop", "look at these: 1 cropped (a); 1 only masked (b)"),
+        ("fill", "look at these: 2 painted over (a, b)"),
+        ("mask", ""),
+    ],
+)
+def test_the_pictures_to_look_at_are_named(home: Path, how: str, told: str, below, signed) -> None:
+    below[0].save(home / "a.png")
+    signed[0].save(home / "b.png")
+    heard: list[object] = []
+    with Dataset(home, write=True) as dataset:
+        run_leg(dataset, [Text(how)], heard.append, alone=True)
+    said = [event.text for event in heard if isinstance(event, Said)]
+    assert [text for text in said if text.startswith("look at")] == ([told] if told else [])
+
+
+def test_of_many_the_first_few_are_named() -> None:
+    (note,) = Text("crop").summed_up(Counter(cropped=1200), {"cropped": list("abcde")})
+    assert note.text == "look at these: 1,200 cropped (a, b, c, d, e and 1,195 more)"

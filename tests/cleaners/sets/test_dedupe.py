@@ -105,7 +105,7 @@ def test_variants_stay_and_are_named(source: Source) -> None:
     assert left_out(home) == {"open small": "same picture as open"}
     assert home.said[1:] == [
         "3 pictures in 1 group are variants of each other and stay "
-        "(--variants drop keeps the best of each)",
+        "(--variants drop leaves out 2: those that are variants of a better one that stays)",
         "variants: open, smile, straight",
     ]
     assert not home.records["smile"].has("x")

@@ -46,7 +46,7 @@ def test_the_fingerprint_of_grab_serves_while_the_file_is_as_it_came(
     path = tmp_path / "a.png"
     drawn().save(path)
     md5 = hashlib.md5(path.read_bytes()).hexdigest()
-    facts = {"likeness": f"{fingerprint(drawn()):016x}"}
+    facts = {"likeness": f"{fingerprint(drawn()):016x}", "barred": False}
     record = record_of(path, origin=Origin("danbooru", "1", md5=md5), facts=facts)
     assert Dedupe().measure(record).facts["dedupe"]["looks"] == [facts["likeness"]]
     smiling("open").save(path)

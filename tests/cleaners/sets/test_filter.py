@@ -388,3 +388,46 @@ def test_on_a_dataset_reasons_are_kept(tmp_path: Path) -> None:
         "filter: tagged comic": 1,
     }
     assert set(home.records) == {"a"}
+
+
+# --- what --only speaks of is not there -----------------------------------------------------
+
+HAIR = [record("a", "1girl solo long_hair"), record("b", "1girl white_shirt"), record("c", "comic")]
+
+
+@pytest.mark.parametrize(
+    ("only", "told"),
+    [
+        ("lnog_hair", "no picture fulfils 'lnog_hair'; nothing is left out; "
+                      "did you mean 'long_hair'?"),
+        ("long hair", "no picture fulfils 'long hair'; nothing is left out; did you mean "
+                      'long_hair (or "long hair" in quotes)?'),
+        ("score:>100", "no picture fulfils 'score:>100'; nothing is left out"),
+        ("1girl and general:lnog_hair or comic",
+         "no picture has 'general:lnog_hair', of which '1girl and general:lnog_hair or comic' "
+         "speaks; nothing is left out; did you mean 'general:long_hair'?"),
+    ],
+)  # fmt: skip
+def test_nothing_is_left_out_where_only_speaks_of_what_is_not_there(only: str, told: str) -> None:
+    words = list(Filter(only=only)(HAIR, Path()))
+    assert words == [Note(told, warning=True)]
+
+
+@pytest.mark.parametrize(
+    ("only", "gone"),
+    [
+        ("LONG_hair", "b"),
+        ("1girl or 2girls", ""),
+        ("not lnog_hair", ""),  # keeps nothing out
+        ("-long_hare and 1girl", ""),
+        ("long_hair or 3girls", "b"),
+        ("long_hair or white_skirt", "b"),  # no white shirt, which one has
+    ],
+)
+def test_else_it_goes_by_only(only: str, gone: str) -> None:
+    found = reasons(Filter(only=only), HAIR)
+    assert set(found) == {*gone, "c"}
+
+
+def test_an_empty_set_needs_no_warning() -> None:
+    assert said(Filter(set="none", only="solo"), []) == []

@@ -59,3 +59,9 @@ def test_a_picture_that_vanishes_between_is_left_alone() -> None:
     pages = [Known(place, str(place), (0,), SIZE) for place in range(3)]
     found, _ = compared(pages, lambda place: None if place < 2 else Look(drawn()))
     assert not found.same and not found.variants
+
+
+def test_variants_of_a_variant_that_would_go_would_stay() -> None:
+    groups = Groups()
+    groups.all_variants = {1: {0}, 2: {1}, 3: {1, 2}, 4: {1, 3}}
+    assert groups.would_go() == {1, 3}

@@ -44,6 +44,30 @@ def test_what_stands_in_the_folder_is_never_written_over(source: Source) -> None
     assert mine.read_text() == "mine"
 
 
+def test_its_own_sheets_are_drawn_anew(source: Source) -> None:
+    home = twice(source)
+    with Dataset(home.path) as dataset:
+        run_leg(dataset, [Dedupe(sheet=True)], lambda event: None, dry_run=True)
+    (first,) = (home.path / "duplicates").iterdir()
+    before = first.read_bytes()
+    source.put("d.png", drawn(seed=3))
+    source.put("e.jpg", drawn(seed=3), quality=80)
+    home = source.taken_in()
+    outcome = home.run(Dedupe(sheet=True))
+    assert outcome.outputs == [first] == [*(home.path / "duplicates").iterdir()]
+    assert first.read_bytes() != before
+    with Image.open(first) as page:
+        page.load()
+        page.save(first.with_name("sheet-2-01.jpg"), comment=page.info["comment"])  # as edited
+    old = first.with_name("sheet-3-01.jpg")
+    old.write_bytes(before)
+    source.put("f.png", drawn(seed=4))
+    source.put("g.jpg", drawn(seed=4), quality=80)
+    assert source.taken_in().run(Dedupe(sheet=True)).outputs == [first]
+    left = {path.name for path in first.parent.iterdir()}
+    assert left == {"sheet-1-01.jpg", "sheet-2-01.jpg"}
+
+
 def test_without_groups_there_is_no_sheet(source: Source) -> None:
     source.put("a.png", drawn())
     home = source.taken_in()
@@ -70,7 +94,11 @@ def test_many_groups_make_several_pages_and_a_large_one_is_cut(source: Source) -
     [
         ("danbooru_1", "danbooru_1"),
         ("日本", "\\u65e5\\u672c"),
-        ("a\u202eb", "a\\u202eb"),
+        ("a\u202eb", "a~b"),
+        ("München_Straße_Łódź", "Munchen_Strasse_Lodz"),
+        ("Mu\u0308nchen", "Munchen"),
+        ("日本_01_東京", "~_01_~"),
+        ("１２", "12"),
         ("x" * 60, "x" * 12 + ".." + "x" * 12),
     ],
 )

@@ -97,6 +97,12 @@ def test_what_went_before_is_known() -> None:
         assert said(Clean(drop=("long_hairs",)), [dropped]) == []
 
 
+@pytest.mark.parametrize("names", [None, 7, [["a"], 3]])
+def test_facts_that_make_no_sense_stop_nobody(names: object) -> None:
+    odd = SET[0].with_facts("core", {"dropped": names})
+    assert said(Clean(drop=("zzz",)), [odd]) == [("no picture has 'zzz'", False)]
+
+
 def test_a_sites_own_names_are_well_and_its_aliases_lead_to_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -172,7 +178,9 @@ def test_the_engine_tells_it_once_and_a_plain_note_only_of_a_stage_alone(home: H
         Said("clean", "no picture has 'zzz'", warning=False)
     ]
     gone = Clean(drop=("long_hair",))
-    assert events(home, gone, alone=True) == events(home, gone, alone=True) == []
+    went = Said("clean", "what went, by pictures: long hair 1", warning=False)
+    assert events(home, gone, alone=True) == [went]
+    assert events(home, gone, alone=True) == []
 
 
 def test_what_a_stage_before_brings_is_there(home: Home) -> None:

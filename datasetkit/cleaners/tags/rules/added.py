@@ -19,5 +19,9 @@ class Added:
 
     def missing(self, names: Set[str], record: Record) -> list[Tag]:
         """The tags that are none of these names and that nobody removed."""
-        more = [tag for tag in self._tags if tag.name not in names]
-        return [tag for tag in more if tag.name not in record.removed] if more else more
+        more = [tag for tag in self._tags if not _is_in(tag.name, names)]
+        return [tag for tag in more if not _is_in(tag.name, record.removed)] if more else more
+
+
+def _is_in(name: str, names: Set[str]) -> bool:
+    return name in names or name.lower() in names

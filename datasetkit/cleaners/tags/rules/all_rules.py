@@ -6,6 +6,7 @@ from operator import itemgetter
 from typing import TypeAlias
 
 from datasetkit.cleaners.tags.rules.added import Added
+from datasetkit.cleaners.tags.rules.cases import Cases
 from datasetkit.cleaners.tags.rules.implied import KINDS, Implied
 from datasetkit.cleaners.tags.rules.lead import Lead
 from datasetkit.cleaners.tags.rules.order import Order
@@ -16,14 +17,15 @@ from datasetkit.record import Record, Tag
 Rule: TypeAlias = Callable[[Tags, Record], Tags]
 
 # A tag's key in the order; how it leaves the rules; its name, if it may go for another tag's sake;
-# the names that may go for its own, and RENAMED; the tag as it came, which keeps it alive.
-Look: TypeAlias = tuple[float, Tag, str | None, frozenset[str], Tag]
+# the names that may go for its own, and RENAMED; its name in small letters; the tag as it came,
+# which keeps it alive.
+Look: TypeAlias = tuple[float, Tag, str | None, frozenset[str], str, Tag]
 
 _KEY = itemgetter(0)
 _GONE, _OTHER = inf, -inf
 _NONE: frozenset[str] = frozenset()
 RENAMED = ""  # no tag is called so
-MOST = 16_384  # tags that are remembered, as many as a dataset reads as one object
+MOST = 32_768  # tags that are remembered, as many as a dataset reads as one object
 
 
 class AllRules:
@@ -33,10 +35,16 @@ class AllRules:
     """
 
     def __init__(
-        self, words: Words, added: Added, lead: Lead | None, implied: Implied, order: Order | None
+        self,
+        words: Words,
+        added: Added,
+        lead: Lead | None,
+        implied: Implied,
+        order: Order | None,
+        cases: Cases | None = None,
     ) -> None:
         self._added, self._lead = added, lead
-        rules: tuple[Rule | None, ...] = (words, added, lead, implied, order)
+        rules: tuple[Rule | None, ...] = (words, added, lead, cases, implied, order)
         self._rules = [rule for rule in rules if rule]
         self._at_once = AtOnce(words, implied, order) if order else None
 
@@ -89,8 +97,9 @@ class AtOnce:
             return None
         said = _NONE.union(*[look[3] for look in looks if look[3]])
         if RENAMED in said:
-            names = {look[1].name for look in looks}
-            if len(names) < len(looks) or not names.isdisjoint(record.removed):
+            if len({look[4] for look in looks}) < len(looks):
+                return None
+            if record.removed and not record.removed.isdisjoint({look[1].name for look in looks}):
                 return None
         became = tuple([look[1] for look in looks if look[2] not in said])
         return tags if len(became) == len(tags) and became == tags else became
@@ -101,7 +110,8 @@ class AtOnce:
         if tag.by == BY_HAND:
             key = _OTHER
         new = tag if called == tag.name else Tag(called, tag.kind, tag.by, tag.score)
-        look = key - tag.score, new, word, says, tag
+        small = called.lower().replace(" ", "_")  # a trigger may have blanks
+        look = key - tag.score, new, word, says, small, tag
         if tag.score == 1.0:  # a model is hardly twice as sure to four digits
             if len(self._looks) >= MOST:
                 self._looks.clear()
@@ -120,4 +130,5 @@ class AtOnce:
         if key is None or says is None or leads:
             return _OTHER, name, None, _NONE
         word = called if kind in KINDS else None
-        return key, called, word, says if called == name else says | {RENAMED}
+        as_it_was = called == name == name.lower()  # else it may be another one's name as well
+        return key, called, word, says if as_it_was else says | {RENAMED}

@@ -122,7 +122,10 @@ class Implied:
     def _said(self, name: str) -> frozenset[str]:
         """What a name says that may go for it."""
         said = self._implied(name) - _ALWAYS
-        return frozenset(n for n in said if n not in self._keep and not watched(n))
+        return frozenset(n for n in said if not (self._stays(n) or watched(n)))
+
+    def _stays(self, name: str) -> bool:
+        return any(self._keep.means(name, kind) for kind in KINDS)
 
     def _added(self, tags: Tags, record: Record) -> dict[str, Tag]:
         more: dict[str, Tag] = {}

@@ -27,6 +27,9 @@ META = """
     revision duplicate pixel-perfect_duplicate third-party_edit third-party_source
     has_audio video animated animated_gif animated_png looping_animation
     *_(medium) tagme photoshop official_art banned_artist
+    paid_reward_available variant_set spoilers commission skeb_commission commissioner_upload
+    self-upload second-party_source non-web_source pixiv_id larger_resolution_available
+    non-repeating_animation ugoira exif_rotation corrupted_metadata
 """.split()
 
 # What compares the picture with others of the same character, and what it was made for.
@@ -66,10 +69,10 @@ class Junk:
 
     def __call__(self, name: str, kind: str) -> str:
         """Return the name, or "" for junk."""
-        return "" if name in self.drop or (self.lists and _is_junk(name, kind)) else name
+        return "" if self.drop.means(name, kind) or (self.lists and _is_junk(name, kind)) else name
 
 
 def _is_junk(name: str, kind: str) -> bool:
     if kind in _NAMES:
-        return name == "banned_artist"
-    return (kind == "meta" or name in JUNK) and name not in SEEN
+        return name.lower() == "banned_artist"
+    return (kind == "meta" or name in JUNK) and name.lower() not in SEEN

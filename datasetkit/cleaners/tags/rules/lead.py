@@ -54,7 +54,7 @@ class Lead:
         new: dict[Tag, Tag | None] = {}
         for tag in old:
             name = from_caption(tag.name)
-            if HAND not in tag.by and name not in keep and not watched(name):
+            if HAND not in tag.by and not keep.means(name, tag.kind) and not watched(name):
                 others = tuple(who for who in tag.by if who != _CLEAN)
                 new[tag] = Tag(name, "general", others, tag.score) if others else None
         if not new:

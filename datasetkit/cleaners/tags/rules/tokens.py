@@ -71,6 +71,6 @@ class Limit:
         return tuple(left.values()) if places else tags
 
     def _may_go(self, tag: Tag) -> bool:
-        if tag.kind in KINDS or tag.by == BY_HAND or tag.name in self._wanted:
+        if tag.kind in KINDS or tag.by == BY_HAND or self._wanted.means(tag.name, tag.kind):
             return False
         return not watched(tag.name)

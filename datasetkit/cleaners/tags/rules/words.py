@@ -21,7 +21,7 @@ class Words:
 
     The first rule that changes a name changes it, until none does. What was typed by hand alone,
     triggers, what ``keep`` names and what the safety rules watch for stays as it is; what a person
-    names ``away``, letter by letter, goes though it were typed or a trigger. A tag that
+    names ``away`` in full goes though it were typed or a trigger. A tag that
     gets the name of one that stands already joins it: everyone who said either said it.
     """
 
@@ -29,11 +29,11 @@ class Words:
         self,
         rules: Sequence[WordRule],
         keep: Patterns = NOTHING,
-        away: Collection[str] = (),
+        away: Patterns = NOTHING,
     ) -> None:
         self._rules = tuple(rules)
         self._keep = keep
-        self._away = frozenset(away)
+        self._away = away
         self._fates = Remembered(self._fate)
 
     def __call__(self, tags: Tags, record: Record) -> Tags:
@@ -56,7 +56,7 @@ class Words:
         return name if fate is None else fate
 
     def _is_theirs(self, tag: Tag) -> bool:
-        return tag.by == BY_HAND and from_caption(tag.name) not in self._away
+        return tag.by == BY_HAND and not self._away.named(from_caption(tag.name), tag.kind)
 
     def _renamed(self, tags: Tags, fates: Sequence[str | None], removed: Collection[str]) -> Tags:
         standing: dict[str, Tag] = {}
@@ -72,17 +72,17 @@ class Words:
             if (there := standing.get(name)) is None:
                 standing[name] = tag
             elif name in renamed:
-                standing[name] = _joined(there, tag)
+                standing[name] = joined(there, tag)
         became = tuple(standing.values())
         return tags if became == tags else became
 
     def _fate(self, name: str, kind: str) -> str | None:
         """The name a tag should have, "" for none, None to stay as it is."""
-        if (plain := from_caption(name)) in self._away:
-            return None if plain in self._keep or watched(plain) else ""
+        if self._away.named(plain := from_caption(name), kind):
+            return None if self._keep.means(plain, kind) or watched(plain) else ""
         became = name
         for _ in range(_ROUNDS):
-            if kind == "trigger" or became in self._keep:
+            if kind == "trigger" or self._keep.means(became, kind):
                 break
             changed = self._once(became, kind)
             # A word of age that went would take the safety rules' warning with it.
@@ -104,7 +104,7 @@ def watched(name: str) -> bool:
     return safety.refusal((name,), "e") is not None
 
 
-def _joined(one: Tag, other: Tag) -> Tag:
+def joined(one: Tag, other: Tag) -> Tag:
     """One tag of two: what a person typed as it is, else what both say."""
     for tag in (one, other):
         if tag.by == BY_HAND:

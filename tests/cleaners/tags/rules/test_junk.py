@@ -55,6 +55,15 @@ def test_the_lists_are_of_tags_and_not_of_names() -> None:
     assert Junk()("banned_artist", "artist") == ""
 
 
+@pytest.mark.parametrize(
+    "junk",
+    """paid_reward_available variant_set second-party_source third-party_source non-web_source
+    pixiv_id bad_pixiv_id spoilers md5_mismatch resolution_mismatch duplicate commission""".split(),
+)
+def test_housekeeping_goes_where_no_kinds_are_known(junk: str) -> None:
+    assert Junk()(junk, "general") == Junk()(junk.upper(), "general") == ""
+
+
 @pytest.mark.parametrize("seen", ["crossdressing", "age_progression", "style_parody"])
 def test_what_is_seen_in_the_picture_stays(seen: str) -> None:
     assert Junk()(seen, "general") == seen

@@ -46,7 +46,9 @@ def test_what_a_person_typed_stays_as_it_is() -> None:
 
 
 def test_what_is_named_in_full_goes_though_it_was_typed_or_leads() -> None:
-    words = Words([Junk(Patterns(["grin", "s*"]))], Patterns(["kept"]), ["grin", "my_word", "kept"])
+    words = Words(
+        [Junk(Patterns(["grin", "s*"]))], Patterns(["kept"]), Patterns(["grin", "my_word", "kept"])
+    )
     typed = Tag("smile", by=(HAND,)), Tag("kept", by=(HAND,))
     gone = Tag("grin", by=(HAND,)), Tag("my word", "trigger", ("clean",))
     assert made(words, *gone, *typed) == typed

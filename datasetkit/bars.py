@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
+BARRED = "barred"  # the fact of grab: whether the file as its site served it has bars
+NOISE = 20  # of 255: how far a bar's colours may lie apart, as a rule
 SIDES = ("top", "bottom", "left", "right")
 SMALL = 256  # pixels of the long side, at least, at which bars are looked for
 BAND = 32  # lines of the small image that are made at once of one with clear pixels
@@ -69,8 +71,11 @@ def trimmed_box(
     return None if box == (0, 0, width, height) else box
 
 
-def seem_barred(glance: "Image", noise: int) -> bool:
-    """Say whether a small image of a picture has bars, without a look at the picture itself."""
+def seem_barred(glance: "Image", noise: int = NOISE) -> bool:
+    """Say whether a small image of a picture has bars, without a look at the picture itself.
+
+    That takes a millisecond or two, of a large image as well.
+    """
     # A look at the outermost lines is enough for most paintings, which are no bars anywhere.
     return bool(_colours(_outer(glance), noise)) and bool(_found(_small(glance), noise))
 
