@@ -26,9 +26,9 @@ import torch  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from datasetkit.backend import checkpoint, noise, training  # noqa: E402
-from datasetkit.backend.families import family  # noqa: E402
 from datasetkit.backend.kohya_folder import Example  # noqa: E402
 from datasetkit.backend.train import Train  # noqa: E402
+from datasetkit.families import family  # noqa: E402
 
 TARGETS = ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2"]
 TEXT_TARGETS = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]

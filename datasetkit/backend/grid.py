@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from datasetkit.backend import devices
-from datasetkit.backend.families import family
 from datasetkit.backend.paint import (
     check_all,
     default_prompt,
@@ -23,6 +22,7 @@ from datasetkit.backend.paint import (
 )
 from datasetkit.dataset import Dataset
 from datasetkit.errors import UsageError
+from datasetkit.families import family
 from datasetkit.stage import Note, Progress, Task, Work, Wrote, opt
 from datasetkit.taggers.models import model_named
 from datasetkit.taggers.tagger import Tagger, identity, loaded

@@ -1,6 +1,7 @@
 """Training folders as kohya's trainer reads them: ``6_shimakaze/`` with pictures and captions."""
 
 import re
+import tomllib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,8 +13,9 @@ from datasetkit.tags import split_caption
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".avif"})  # kohya's that we decode
 SEPARATOR = "|||"  # keep_tokens_separator: what stands before it is not shuffled
+SETTINGS = "train.toml"
 MASKS = "masks"  # beside the sub-folders: what is black in a picture's mask is not learned
-_FOLDER = re.compile(r"(\d+)_(.*)")
+_FOLDER = re.compile(r"(\d+)(?:_(.*))?")
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,9 @@ class Shuffling:
 def read(folder: Path) -> list[Example]:
     """Find the examples of a training folder, in a stable order.
 
-    Sub-folders are named ``repeats_words``; others are passed over, as kohya does. A picture's
-    caption is the first line of its ``.txt``; without one it is the folder's words. Its mask lies
-    under its stem in ``masks``. Raises DatasetError where nothing can be learned from.
+    Sub-folders are named ``repeats_words`` or ``repeats``; others are passed over, as kohya does.
+    A picture's caption is the first line of its ``.txt``; without one it is the folder's words. Its
+    mask lies under its stem in ``masks``. Raises DatasetError where nothing can be learned from.
     """
     if not folder.is_dir():
         raise DatasetError(
@@ -90,7 +92,7 @@ def read(folder: Path) -> list[Example]:
         named = _FOLDER.fullmatch(place.name)
         if named:
             examples += [
-                _example(path, place.name, named[2], int(named[1]), masks.get(path.stem))
+                _example(path, place.name, named[2] or "", int(named[1]), masks.get(path.stem))
                 for path in sorted(place.iterdir())
                 if path.suffix.lower() in SUFFIXES and not path.name.startswith(".")
             ]
@@ -116,6 +118,18 @@ def trigger(examples: Sequence[Example]) -> str:
     """The word a LoRA listens to: the first tag, where all captions begin with the same one."""
     firsts = {(_tags(example.caption.replace(SEPARATOR, ",")) or [""])[0] for example in examples}
     return firsts.pop() if len(firsts) == 1 else ""
+
+
+def output_name(folder: Path) -> str:
+    """What a LoRA of several sub-folders is called by the ``train.toml`` beside them; "" if none.
+
+    ``dsk repeats`` writes that file for kohya's trainers.
+    """
+    try:
+        settings = tomllib.loads((folder / SETTINGS).read_text(encoding="utf-8"))
+        return str(settings["files"]["output_name"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return ""
 
 
 def names(caption: str) -> list[str]:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from datasetkit.backend import lora
-from datasetkit.backend.buckets import Buckets, fit
 from datasetkit.backend.noise import generator
+from datasetkit.buckets import Buckets, fit
 from datasetkit.errors import ModelError, PictureError
 from datasetkit.pixels import decode, read_header
 

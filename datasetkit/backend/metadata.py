@@ -61,7 +61,7 @@ def of(run: "Run", name: str, epoch: int) -> dict[str, str]:
         "ss_clip_skip": run.clip_skip,
         "ss_cache_latents": True,
         "ss_noise_offset": options.noise_offset or None,
-        "ss_min_snr_gamma": options.min_snr or None,
+        "ss_min_snr_gamma": run.min_snr or None,
         "ss_zero_terminal_snr": run.row.ztsnr,
         "ss_v2": False,
         "ss_base_model_version": "sd_v1",

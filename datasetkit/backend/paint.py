@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from datasetkit import __version__
 from datasetkit.backend import checkpoint, devices, infotext, kohya_folder, prompt
 from datasetkit.backend.checkpoint import Base
-from datasetkit.backend.families import Family, family
 from datasetkit.backend.samplers import quiet, sampler
 from datasetkit.dataset import Dataset
 from datasetkit.errors import DatasetError, UsageError
+from datasetkit.families import Family, family
 from datasetkit.names import safe_stem
 from datasetkit.safety import check_prompt
 from datasetkit.stage import Note, Progress, Task, Work, Wrote, opt

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from datasetkit.backend.families import Family
 from datasetkit.backend.noise import BETA_END, BETA_START, STEPS
 from datasetkit.errors import UsageError, did_you_mean
+from datasetkit.families import Family
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from datasetkit.backend import checkpoint, devices, kohya_folder
-from datasetkit.backend.families import Family, family
 from datasetkit.backend.kohya_folder import Example
 from datasetkit.backend.training import SCHEDULES, Run
 from datasetkit.dataset import Dataset
 from datasetkit.errors import SafetyError, UsageError, did_you_mean
+from datasetkit.families import Family, family
 from datasetkit.names import safe_stem
+from datasetkit.recipe import USUAL, min_snr
 from datasetkit.safety import check_prompt, refusal
 from datasetkit.stage import Note, Task, Work, Wrote, opt
 
@@ -39,33 +40,36 @@ class Train(Task):
                         "(default: DSK_BASE)")  # fmt: skip
     data: str = opt("", "the training folder (default: train in the dataset)")
     out: str = opt("", "where the LoRA goes (default: lora in the dataset)")
-    name: str = opt("", "its name (default: that of the training sub-folder)")
+    name: str = opt("", "its name (default: that of the training sub-folder, or of train.toml)")
     config: str = opt("", "folder with the configuration and tokenizer of a single-file base "
                           "(default: one named like it, else SD1's)")  # fmt: skip
     family: str = opt("sd1", "what the base is: sd1, nai-v1, wd-1.3, easyfluff")
-    rank: int = opt(16, "the inner width of the LoRA (network_dim)", ge=1)
-    alpha: float = opt(8.0, "its strength is alpha / rank (network_alpha)", ge=0)
-    lr: float = opt(1e-4, "learning rate of the UNet", ge=0)
-    text_lr: float = opt(5e-5, "learning rate of the text encoder; 0 trains the UNet only", ge=0)
-    scheduler: str = opt("cosine", "how the learning rates fall: " + ", ".join(SCHEDULES))
+    rank: int = opt(USUAL.rank, "the inner width of the LoRA (network_dim)", ge=1)
+    alpha: float = opt(USUAL.alpha, "its strength is alpha / rank (network_alpha)", ge=0)
+    lr: float = opt(USUAL.lr, "learning rate of the UNet", ge=0)
+    text_lr: float = opt(USUAL.text_lr, "learning rate of the text encoder; 0 trains the UNet "
+                                        "only", ge=0)  # fmt: skip
+    scheduler: str = opt(USUAL.scheduler, "how the learning rates fall: " + ", ".join(SCHEDULES))
     warmup: float = opt(0.0, "steps in which they rise first, or a share of all below 1", ge=0)
-    epochs: int = opt(10, "how often everything is seen", ge=1)
-    batch: int = opt(1, "pictures a step", ge=1)
+    epochs: int = opt(USUAL.epochs, "how often everything is seen", ge=1)
+    batch: int = opt(USUAL.batch, "pictures a step", ge=1)
     resolution: int = opt(0, "side in pixels of the square whose area pictures have "
                              "(0: the family's, or the base's if smaller)", ge=0)  # fmt: skip
     upscale: bool = opt(True, "make pictures larger that are below the resolution")
-    shuffle: bool = opt(True, "shuffle the tags each time a caption is seen")
-    keep_tokens: int = opt(1, "first tags that stay in place", ge=0)
+    shuffle: bool = opt(USUAL.shuffle, "shuffle the tags each time a caption is seen")
+    keep_tokens: int = opt(USUAL.keep_tokens, "first tags that stay in place", ge=0)
     tag_dropout: float = opt(0.0, "share of the other tags left out each time", ge=0, le=1)
     caption_dropout: float = opt(0.0, "share of captions left out each time", ge=0, le=1)
     flip: bool = opt(False, "mirror half of the pictures; harms asymmetric characters")
     clip_skip: int = opt(0, "layer of the text encoder from the end (0: the family's)", ge=0)
-    min_snr: float = opt(5.0, "min-SNR gamma, which evens out the timesteps (0: off)", ge=0)
+    min_snr: float | None = opt(None, "min-SNR gamma, which evens out the timesteps, 0 for none "
+                                      "(default: 5; 0 for a family with zero terminal SNR)",
+                                ge=0)  # fmt: skip
     noise_offset: float = opt(0.0, "lets the overall brightness be learned; 0.05 is usual", ge=0)
-    seed: int = opt(42, "where all randomness comes from", ge=0)
+    seed: int = opt(USUAL.seed, "where all randomness comes from", ge=0)
     precision: str = opt("auto", "auto, fp32 or bf16")
     gradient_checkpointing: bool = opt(False, "less memory, more time")
-    save_precision: str = opt("fp16", "numbers in the files: fp16, bf16 or fp32")
+    save_precision: str = opt(USUAL.precision, "numbers in the files: fp16, bf16 or fp32")
     tag_frequency: bool = opt(True, "write the captions' tag counts into the files")
 
     def check(self) -> None:
@@ -88,7 +92,7 @@ class Train(Task):
         out = Path(self.out) if self.out else dataset.path / "lora"
         examples, notes = _allowed(kohya_folder.read(data), dataset)
         yield from notes
-        name = safe_stem(self.name) if self.name else _name(examples, dataset)
+        name = safe_stem(self.name) if self.name else _name(examples, data, dataset)
         contents = {e.path: hashlib.sha256(e.path.read_bytes()).hexdigest() for e in examples}
         chosen = self._settings(row, checkpoint.locate(base), examples, contents)
         paths = {n: out / f"{name}-{n:06d}.safetensors" for n in range(1, self.epochs)}
@@ -131,6 +135,7 @@ class Train(Task):
         options = {key: getattr(self, key) for key in vars(self) if key not in places}
         return options | {
             "clip_skip": self.clip_skip or row.clip_skip,
+            "min_snr": min_snr(row) if self.min_snr is None else self.min_snr,
             "pictures": hashlib.sha256(repr(rows).encode()).hexdigest(),
             "base": checkpoint.digest(base, checkpoint.PARTS),
         }
@@ -175,10 +180,11 @@ def _may_be_learned(caption: str, rating: str) -> bool:
     return True
 
 
-def _name(examples: Sequence[Example], dataset: Dataset) -> str:
-    """The LoRA's name: the words of the only sub-folder, or else the dataset's."""
+def _name(examples: Sequence[Example], data: Path, dataset: Dataset) -> str:
+    """The LoRA's name: the words of the only sub-folder, what is said of several, the dataset's."""
     folders = {example.folder for example in examples}
-    words = folders.pop().partition("_")[2] if len(folders) == 1 else ""
+    several = len(folders) > 1
+    words = kohya_folder.output_name(data) if several else folders.pop().partition("_")[2]
     check_prompt(words)
     return safe_stem(words or dataset.path.resolve().name)
 

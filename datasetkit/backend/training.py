@@ -9,10 +9,11 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from datasetkit.backend import checkpoint
-from datasetkit.backend.buckets import Size, batches, buckets_for
-from datasetkit.backend.families import Family
 from datasetkit.backend.kohya_folder import Example, Shuffling
+from datasetkit.buckets import Size, batches, buckets_for
 from datasetkit.errors import PictureError
+from datasetkit.families import Family
+from datasetkit.recipe import min_snr
 from datasetkit.stage import Note, Progress, Work
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class Run:
         self.examples, self.contents = list(examples), contents
         self.base_digest = checkpoint.digest(base.path)
         self.clip_skip = options.clip_skip or row.clip_skip
+        self.min_snr = min_snr(row) if options.min_snr is None else options.min_snr
         self.resolution = options.resolution or min(
             row.resolution, checkpoint.sample_size(str(base.path), options.config) or row.resolution
         )
@@ -205,9 +207,9 @@ class Run:
         if self.shares:  # as kohya does: what is not looked at counts as learned already
             wrong = wrong * self._shares(epoch, rows).to(device)
         wrong = wrong.mean(dim=(1, 2, 3))
-        if options.min_snr:  # as kohya does, by the schedule before its rescale to ztSNR
+        if self.min_snr:  # as kohya does, by the schedule before its rescale to ztSNR
             ratio = noise.snr(noise.alphas())[when]
-            wrong = wrong * noise.min_snr(ratio, options.min_snr, row.prediction).to(device)
+            wrong = wrong * noise.min_snr(ratio, self.min_snr, row.prediction).to(device)
         return torch.mean(wrong)
 
     def save(self, path: Path, epoch: int) -> None:

@@ -9,9 +9,9 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from datasetkit.backend import checkpoint
-from datasetkit.backend.families import family
 from datasetkit.backend.paint import Painter, Request
 from datasetkit.errors import ModelError, UsageError
+from datasetkit.families import family
 
 REQUEST = Request("kirara, solo", "", (64, 64), (1,), 3, 5.0, "DDIM")
 

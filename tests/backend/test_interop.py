@@ -8,10 +8,10 @@ import pytest
 import torch
 
 from datasetkit.backend import checkpoint, noise
-from datasetkit.backend.families import family
 from datasetkit.backend.paint import Painter, Request
 from datasetkit.backend.train import Train
 from datasetkit.dataset import Dataset
+from datasetkit.families import family
 
 REQUEST = Request("kirara, solo", "", (64, 64), (3,), 4, 5.0, "DDIM")
 

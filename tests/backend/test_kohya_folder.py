@@ -57,3 +57,11 @@ def test_counts_and_trigger() -> None:
     assert frequency(rows) == {"2_k": {"k": 2, "a": 2, "b": 1}}
     assert trigger(rows) == "k"
     assert trigger([*rows, Example(Path("y.png"), "2_k", "other", 2)]) == ""
+
+
+def test_which_folders_count_as_kohya_has_it(tmp_path: Path) -> None:
+    for name in ("3", "2_", "x_3", "3x", "-1_a", "0_a"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "p.png").touch()
+    found = {example.folder: example.repeats for example in read(tmp_path)}
+    assert found == {"2_": 2, "3": 3}

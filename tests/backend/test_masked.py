@@ -9,12 +9,12 @@ import torch
 from PIL import Image, ImageDraw
 
 from datasetkit.backend import kohya_folder, latents, lora
-from datasetkit.backend.buckets import Buckets
-from datasetkit.backend.families import family
 from datasetkit.backend.train import Train
 from datasetkit.backend.training import Run
+from datasetkit.buckets import Buckets
 from datasetkit.dataset import Dataset
 from datasetkit.errors import PictureError
+from datasetkit.families import family
 from datasetkit.stage import Note
 
 Pictures = Callable[..., Path]

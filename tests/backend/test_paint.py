@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 
 from datasetkit.backend import checkpoint, infotext, lora, paint
-from datasetkit.backend.families import FAMILIES, family
 from datasetkit.backend.paint import Generate, Painter, Request
 from datasetkit.backend.samplers import SAMPLERS, quiet, sampler
 from datasetkit.backend.train import Train
 from datasetkit.dataset import Dataset
 from datasetkit.errors import SafetyError, UsageError
+from datasetkit.families import FAMILIES, family
 from datasetkit.stage import Note, Wrote
 
 # The expression with which A1111 reads the last line (facts of its infotext)

@@ -227,7 +227,8 @@ def test_gradient_checkpointing_changes_no_number(
 
 
 @pytest.mark.parametrize("options", [
-    {"family": "easyfluff"}, {"noise_offset": 0.05, "min_snr": 0.0}, {"precision": "bf16"},
+    {"family": "easyfluff"}, {"family": "easyfluff", "min_snr": 5.0},
+    {"noise_offset": 0.05, "min_snr": 0.0}, {"precision": "bf16"},
     {"clip_skip": 2, "text_lr": 0.0, "shuffle": False}, {"caption_dropout": 0.5},
     {"save_precision": "bf16", "scheduler": "constant_with_warmup", "warmup": 0.5},
 ])  # fmt: skip
@@ -245,6 +246,9 @@ def test_the_other_options_train_too(
         one = dataclasses.replace(one, base=str(copy))
     list(one(dataset))
     found = lora.load(dataset.path / "lora" / "kirara.safetensors")
+    usual = 0.0 if options.get("family") else 5.0
+    words = lora.metadata(dataset.path / "lora" / "kirara.safetensors")
+    assert words["ss_min_snr_gamma"] == str(options.get("min_snr", usual) or None)
     assert all(pair.up.isfinite().all() for pair in found.pairs.values())
     assert any(pair.up.abs().max() > 0 for pair in found.pairs.values())
 

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from datasetkit.backend.families import FAMILIES, SUPPORTED, family
 from datasetkit.errors import UsageError
+from datasetkit.families import FAMILIES, SUPPORTED, family
+from datasetkit.recipe import min_snr
 
 
 def test_a_supported_family_is_given() -> None:
@@ -19,6 +20,13 @@ def test_a_supported_family_is_given() -> None:
 def test_an_sdxl_family_is_refused_in_a_sentence(name: str) -> None:
     with pytest.raises(UsageError, match=rf"'{name}' is SDXL-shaped, which .* it can: sd1"):
         family(name)
+
+
+def test_min_snr_is_off_where_the_schedule_ends_in_pure_noise() -> None:
+    assert {name for name, row in FAMILIES.items() if not min_snr(row)} == {
+        "easyfluff", "noobai-vpred",
+    }  # fmt: skip
+    assert min_snr(family("sd1")) == 5
 
 
 def test_an_unknown_family_is_refused_with_the_nearest() -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from datasetkit.backend.buckets import Buckets, batches, buckets_for, fit
+from datasetkit.buckets import Buckets, batches, buckets_for, fit
 from datasetkit.errors import PictureError
 
 # resolution, smallest, largest, upscale: how many buckets (facts measured on sd-scripts)

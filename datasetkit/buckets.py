@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from datasetkit.errors import PictureError
+from datasetkit.errors import PictureError, UsageError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 Size: TypeAlias = tuple[int, int]  # width, height in pixels
+LARGEST = 8192  # px a side that anybody trains at; beyond, there are too many buckets to list
 STEP = 64  # SD1's UNet halves the latent three times: 8 * 8
 
 
@@ -86,6 +87,15 @@ def buckets_for(resolution: int, upscale: bool = True) -> Buckets:
     step = min(STEP, resolution // 8 * 8)
     smallest = max(step, min(256, resolution // 2 // step * step))
     return Buckets(resolution, smallest, max(1024, 2 * resolution), step, upscale)
+
+
+def asked_for(resolution: int) -> Buckets:
+    """The buckets of a resolution that a person chose; UsageError for one that has none."""
+    if resolution < STEP:
+        raise UsageError(f"a resolution of {resolution} px has no bucket; {STEP} is the least")
+    if resolution > LARGEST:
+        raise UsageError(f"a resolution of {resolution} px is none; {LARGEST} is the most")
+    return buckets_for(resolution)
 
 
 def fit(image: "Image", bucket: Size, resized: Size) -> "Image":

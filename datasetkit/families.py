@@ -4,7 +4,7 @@ The figures are those of the models' own cards; see each row. Quality and negati
 caption form.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -102,15 +102,20 @@ FAMILIES: Mapping[str, Family] = MappingProxyType({row.name: row for row in _ROW
 SUPPORTED = frozenset({"sd1"})  # the shapes that the trainer and the painter know
 
 
+def named(name: str, hints: Iterable[str] = FAMILIES) -> Family:
+    """Return the row of a family; UsageError for an unknown name, with the nearest of ``hints``."""
+    if name not in FAMILIES:
+        raise UsageError(f"there is no family {name!r}; {did_you_mean(name, hints)}")
+    return FAMILIES[name]
+
+
 def family(name: str) -> Family:
     """Return the row of a family that can be trained and painted with.
 
     Raises UsageError for an unknown name, and for a family whose shape is not supported yet.
     """
     usable = [row.name for row in _ROWS if row.shape in SUPPORTED]
-    if name not in FAMILIES:
-        raise UsageError(f"there is no family {name!r}; {did_you_mean(name, usable)}")
-    row = FAMILIES[name]
+    row = named(name, usable)
     if row.shape not in SUPPORTED:
         raise UsageError(
             f"family {name!r} is {row.shape.upper()}-shaped, which this version can neither train "
