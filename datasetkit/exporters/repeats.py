@@ -1,33 +1,58 @@
-"""The ``repeats`` stage: the folder that kohya's trainers read, with the sum done."""
+"""The ``repeats`` stage: the folders that kohya's trainers read, with the sum done."""
 
-import hashlib
-import json
-import os
-import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
-from datasetkit import safety
-from datasetkit.dataset import Dataset, caption
-from datasetkit.dataset.captions import caption_path
-from datasetkit.dataset.lines import drafts, write_file
-from datasetkit.dataset.places import save
-from datasetkit.errors import DatasetError, UsageError
-from datasetkit.exporters import mask_folder
-from datasetkit.exporters.mask_folder import Areas
-from datasetkit.masks import outdated
+from datasetkit import tokens
+from datasetkit.buckets import Buckets, Size, asked_for
+from datasetkit.dataset import Dataset
+from datasetkit.errors import UsageError
+from datasetkit.exporters import kohya_config, mask_folder, sentences
+from datasetkit.exporters.chosen import (
+    base_of,
+    caption_line,
+    chosen,
+    fixed_tags,
+    leads_of,
+    name_of,
+    reader,
+)
+from datasetkit.exporters.file import File, picture
+from datasetkit.exporters.kohya_config import Training
+from datasetkit.exporters.sentences import Asked, Share, of
+from datasetkit.exporters.subsets import Sharing, Subset, subsets_of
+from datasetkit.exporters.sums import repeats_of
+from datasetkit.exporters.written import place_of, put
+from datasetkit.families import FAMILIES, Family, named
+from datasetkit.masks import hidden, outdated
 from datasetkit.names import safe_stem
-from datasetkit.pixels import decode, encode, read_more
+from datasetkit.pixels import read_more
+from datasetkit.recipe import USUAL
 from datasetkit.record import Record
-from datasetkit.stage import Note, Progress, Task, Work, Wrote, opt
+from datasetkit.safety import check_prompt
+from datasetkit.stage import Note, Task, Work, opt
+from datasetkit.unmet import unmet
 
-LEADS = ("trigger", "character")  # kinds of tags after which a LoRA is named
 READ = frozenset({".png", ".jpg", ".jpeg", ".webp"})  # what every kohya trainer reads
-MARK = ".dsk-export.json"  # names what was written here, so that nothing else is ever removed
+
+
+class Row(NamedTuple):
+    """What is kept of a picture until its files are written."""
+
+    key: str
+    subset: int | None
+    size: Size
+    keep: int  # fixed tags; 0 where none were written down
+    tokens: int
+    leads: tuple[tuple[str, str], ...]  # kind and name of the tags after which a LoRA is named
+    bare: bool  # without a tag
+    masked: bool
+    stale: bool  # changed since something was hidden on it
+    turned: bool  # masked, and turned by EXIF
 
 
 @dataclass(frozen=True)
@@ -35,71 +60,250 @@ class Repeats(Task):
     """Write the folder a kohya trainer reads, with the repeats worked out.
 
     repeats = ceil(steps / epochs / pictures), and the folder is called N_name. Pictures are hard
-    links where the disk can (they take no space), captions are copies. Run again after a change,
-    the folder is brought up to date; a folder that holds other files is refused, never emptied.
+    links where the disk can: they take no space, but a picture that you edit in the folder is the
+    dataset's own picture too. With `--copy` they are copies, safe to edit there. Captions are
+    copies. Run again after a change, the folder is brought up to date; a folder that holds other
+    files, or files that were edited there, is refused, never emptied.
+
+    Several subsets are repeated by their weights, so that good pictures are seen more often:
+    `--subset "good: score:>=100 x3" --subset "rest: x1"`. A subset is a filter, or a folder inside
+    the dataset that you put copies of the pictures into (`--subset "best: keep/ x3"`), or with
+    neither what no other takes. Its repeats = ceil(weight * steps / epochs / sum of pictures *
+    weight), at least 1, and its folder is called N_subset.
+
+    Beside the pictures there are `dataset.toml` and `train.toml` for sd-scripts, with the same
+    figures as `dsk train`'s and the family's row; the command that starts it is said. With `--mark`
+    the tags that stay in front (`dsk clean --keep-tokens`) are set off by ||| in each caption.
+
+    `--low-memory` is for cards of 8 to 10 GB: gradient checkpointing, latents cached on the disk,
+    an 8-bit optimiser (bitsandbytes) and the base in fp8, which rounds it. Of SDXL's shape the text
+    encoders' outputs are cached too, which forbids the shuffling of tags.
 
     Where `dsk text --how mask` hid something, masks are drawn beside it, in masks/: white learns.
-    `dsk train` takes them by itself; for kohya's trainers turn masked_loss on and name the folder
-    as the conditioning_data_dir.
+    `dsk train` takes them by itself, and train.toml turns kohya's masked_loss on.
     """
 
     steps: int = opt(4000, "how many pictures the training should see, all epochs together", ge=1)
-    epochs: int = opt(10, "in how many rounds", ge=1)
+    epochs: int = opt(USUAL.epochs, "in how many rounds", ge=1)
     name: str = opt("", "what the folder is called after its number (default: the character)")
     out: str = opt("", "where the folder is written (default: train/ in the dataset)")
+    subset: tuple[str, ...] = opt(
+        (),
+        'parts that are repeated by weight: "good: score:>=100 x3", "best: keep/ x2", "rest: x1"',
+    )
+    mark: bool = opt(False, "set the fixed tags of each caption off by ||| (keep_tokens_separator)")
+    batch: int = opt(USUAL.batch, "pictures a step, for the sum and the settings", ge=1)
+    family: str = opt("sd1", "what the base is: " + ", ".join(FAMILIES))
+    base: str = opt("", "the base model that train.toml names (default: DSK_BASE)")
+    rank: int = opt(USUAL.rank, "train.toml: the inner width of the LoRA (network_dim)", ge=1)
+    alpha: float = opt(0.0, "train.toml: network_alpha (0: half of the rank)", ge=0)
+    flip: bool = opt(False, "dataset.toml: mirror half of the pictures (flip_aug)")
+    low_memory: bool = opt(False, "train.toml: settings for cards of 8 to 10 GB")
+    copy: bool = opt(False, "pictures are copies, safe to edit there")
+    resolution: int = opt(
+        0, "side in pixels of the square whose area pictures have (0: the family's)", ge=0
+    )
+
+    def check(self) -> None:
+        """Raise for a subset or a family that is none, and a resolution without buckets."""
+        _ = self._subsets, self._row, self._buckets
+        if self.low_memory and self.mark and self._row.shape == "sdxl":
+            raise UsageError(
+                "with --low-memory no tags of an SDXL model's captions are shuffled, and ||| would "
+                "be learned; leave --mark away"
+            )
+        for name in (self.name, *(subset.name for subset in self._subsets)):
+            check_prompt(name)
 
     def plan(self) -> str:
         """Say what will be worked out and where it goes."""
         where = self.out or "train/ in the dataset"
-        return f"{self.steps} steps in {self.epochs} epochs, written to {where}"
+        parts = f"; {', '.join(map(str, self._subsets))}" if self.subset else ""
+        return f"{self.steps} steps in {self.epochs} epochs, written to {where}{parts}"
 
     def __call__(self, dataset: Dataset) -> Iterator[Work]:
         """Write the folder, or say that it is up to date; yield it and the sum."""
-        records = dataset.records
-        allowed = [r for r in records if not safety.refusal(r.names, r.origin.rating)]
-        if len(allowed) < len(records):
-            refused = len(records) - len(allowed)
-            are = "1 picture is" if refused == 1 else f"{refused} pictures are"
-            yield Note(f"{are} left out by the safety rules", warning=True)
-        if not allowed:
+        self.check()
+        sharing = Sharing(self._subsets, dataset)
+        rows, notes = chosen(dataset.records, lambda record: _row(record, sharing))
+        if not rows:
             raise UsageError(f"there are no pictures in {dataset.path} to write a folder of")
-        bare = sum(not record.tags for record in allowed)
-        if bare:
-            have = "1 picture has" if bare == 1 else f"{bare} pictures have"
-            yield Note(f"{have} no caption; the folder's name stands in", warning=True)
-        if not self.name and not any(tag.kind in LEADS for r in allowed for tag in r.tags):
-            yield Note("no tag is known as the character's: named after the dataset (see --name)")
-        repeats = ceil(self.steps / self.epochs / len(allowed))
-        out = Path(self.out) if self.out else dataset.path / "train"
-        folder = out / f"{repeats}_{safe_stem(self.name or name_of(dataset.path, allowed))}"
-        yield Note(
-            f"{_of(len(allowed), 'picture')} x {_of(repeats, 'repeat')} x "
-            f"{_of(self.epochs, 'epoch')} = "
-            f"{len(allowed) * repeats * self.epochs:,} steps (asked: {self.steps:,}; "
-            f"repeats = ceil({self.steps} / {self.epochs} / {len(allowed)}), batch size 1)"
+        shares = [
+            (subset, found)
+            for number, subset in enumerate(self._subsets)
+            if (found := [row for row in rows if row.subset == number])
+        ]
+        notes += self._about_subsets(dataset, rows, sharing)
+        rows = [row for _, found in shares for row in found]
+        notes += _about_captions(rows)
+        known = self.name or name_of(lead for row in rows for lead in row.leads)
+        name = safe_stem(known or dataset.path.resolve().name)
+        if not known:
+            notes.append(
+                Note("no tag is known as the character's: named after the dataset (see --name)")
+            )
+        repeats = repeats_of(
+            [len(found) for _, found in shares],
+            [subset.weight for subset, _ in shares],
+            self.steps,
+            self.epochs,
         )
-        masks = mask_folder.wanted(allowed)
-        yield from _about_masks(allowed, masks, out)
-        yield from _export(allowed, masks, out, folder)
+        notes += sentences.about_the_sum(
+            [
+                Share(subset, times, [row.size for row in found])
+                for (subset, found), times in zip(shares, repeats, strict=True)
+            ],
+            self._buckets,
+            Asked(self.steps, self.epochs, self.batch, parts=bool(self.subset)),
+        )
+        out = Path(self.out) if self.out else dataset.path / "train"
+        masked = any(row.masked for row in rows)
+        notes += _about_masks(rows, out)
+        folders = [
+            f"{times}_{safe_stem(subset.name) if self.subset else name}"
+            for (subset, _), times in zip(shares, repeats, strict=True)
+        ]
+        keep, said = self._fixed(rows)
+        notes += said
+        training = Training(
+            name=name,
+            out=place_of(out),
+            loras=(dataset.path / "lora").resolve(),
+            folders=list(zip(folders, repeats, strict=True)),
+            family=self._row,
+            buckets=self._buckets,
+            batch=self.batch,
+            epochs=self.epochs,
+            keep=keep,
+            marked=self.mark,
+            masks=mask_folder.FOLDER * masked,
+            chunk=next(
+                (c for c in tokens.CHUNKS if max(r.tokens for r in rows) <= c), tokens.CHUNKS[-1]
+            ),
+            base=base_of(self.base),
+            rank=self.rank,
+            alpha=self.alpha or self.rank / 2,
+            flip=self.flip,
+            low=self.low_memory,
+        )
+        if self.low_memory and not kohya_config.shuffled(training):
+            notes.append(Note("tags are not shuffled: the text encoders' outputs are cached"))
+        files = self._files(dataset, training, [found for _, found in shares])
+        total = len(rows) * (3 if masked else 2) + 2
+        last = [Note(f"for kohya's trainer: {kohya_config.command(training)}")]
+        yield from put(
+            out,
+            files,
+            what="repeats",
+            total=total,
+            wrote=folders,
+            copy=self.copy,
+            first=notes,
+            last=last,
+        )
+
+    @cached_property
+    def _subsets(self) -> tuple[Subset, ...]:
+        return subsets_of(self.subset) or (Subset("all"),)
+
+    @cached_property
+    def _row(self) -> Family:
+        return named(self.family)
+
+    @cached_property
+    def _buckets(self) -> Buckets:
+        return asked_for(self.resolution or self._row.resolution)
+
+    def _fixed(self, rows: Sequence[Row]) -> tuple[int, list[Note]]:
+        """The keep_tokens of all, and what is to be said where pictures differ in it."""
+        found = Counter(row.keep or USUAL.keep_tokens for row in rows)
+        if len(found) == 1 or self.mark:
+            return min(found), []
+        return min(found), [
+            Note(
+                f"{min(found)} to {max(found)} first tags are fixed, by picture; kohya's "
+                f"keep_tokens is {min(found)} for all (--mark sets each picture's own off by |||)"
+            )
+        ]
+
+    def _about_subsets(
+        self, dataset: Dataset, rows: Sequence[Row], sharing: Sharing
+    ) -> Iterator[Note]:
+        """Say of pictures in no subset and of subsets without pictures; refuse if all are empty."""
+        for folder, names in sharing.unfound():
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            is_ = "is not a picture" if len(names) == 1 else "are not pictures"
+            yield Note(
+                f"{', '.join(names[:3])}{more} in {folder} {is_} of the dataset", warning=True
+            )
+        counts = Counter(row.subset for row in rows)
+        for number, subset in enumerate(self._subsets):
+            if counts[number]:
+                continue
+            so = f"the subset {subset.name!r} is empty"
+            if subset.is_folder:
+                text = f"no picture of the dataset is in {subset.meant}; {so}"
+            elif subset.meant:
+                text = unmet(subset.meant, dataset.records, so)
+            else:
+                text = f"every picture is in another subset; {so}"
+            if len(counts) == 1 and counts[None]:
+                raise UsageError(f"{text}; there is nothing to write")
+            yield Note(text, warning=bool(subset.meant))
+        if counts[None]:
+            are = "1 picture is" if counts[None] == 1 else f"{counts[None]:,} pictures are"
+            yield Note(
+                f'{are} in no subset and left out (--subset "rest: x1" takes them in)', warning=True
+            )
+
+    def _files(
+        self, dataset: Dataset, training: Training, shares: Sequence[Sequence[Row]]
+    ) -> Iterator[File]:
+        """Each file of the export in turn; a record is read when its turn comes."""
+        read = reader(dataset)
+        for (folder, _), rows in zip(training.folders, shares, strict=True):
+            for row in rows:
+                record = read(row.key)
+                yield picture(record, f"{folder}/{record.picture.path.stem}", READ)
+                keep = (row.keep or USUAL.keep_tokens) if self.mark else 0
+                text = caption_line(record, keep) or training.name
+                yield File(f"{folder}/{record.picture.path.stem}.txt", f"{text}\n".encode())
+        if training.masks:
+            for rows in shares:
+                yield from (mask_folder.mask(read(row.key), training.masks) for row in rows)
+        yield File(kohya_config.DATASET, kohya_config.dataset_toml(training))
+        yield File(kohya_config.TRAIN, kohya_config.train_toml(training))
 
 
-def _of(number: int, what: str) -> str:
-    return f"{number} {what}{'s' * (number != 1)}"
+def _row(record: Record, sharing: Sharing) -> Row:
+    masked = bool(hidden(record))
+    return Row(
+        key=record.key,
+        subset=sharing(record),
+        size=record.picture.size,
+        keep=fixed_tags(record),
+        tokens=tokens.count(caption_line(record)),
+        leads=tuple(leads_of(record)),
+        bare=not record.tags,
+        masked=masked,
+        stale=outdated(record),
+        turned=masked and read_more(record.picture.path).turn > 1,
+    )
 
 
-def name_of(path: Path, records: list[Record]) -> str:
-    """Name a dataset after its trigger word, else its commonest character, else its folder."""
-    for kind in LEADS:
-        names = Counter(tag.name for record in records for tag in record.tags if tag.kind == kind)
-        if names:
-            name = names.most_common(1)[0][0]
-            return name.split("_(")[0] or name
-    return path.resolve().name
+def _about_captions(rows: Sequence[Row]) -> Iterator[Note]:
+    bare = sum(row.bare for row in rows)
+    if bare:
+        have = "1 picture has" if bare == 1 else f"{bare} pictures have"
+        yield Note(f"{have} no caption; the folder's name stands in", warning=True)
+    long = tokens.too_long((row.tokens for row in rows), tokens.CHUNKS[-1])
+    if long:
+        yield Note(long, warning=True)
 
 
-def _about_masks(records: list[Record], masks: dict[str, Areas], out: Path) -> Iterator[Note]:
+def _about_masks(rows: Sequence[Row], out: Path) -> Iterator[Note]:
     """Say which pictures are learned in part, and what stands in the way of it."""
-    stale = sum(outdated(record) for record in records)
+    stale = sum(row.stale for row in rows)
     if stale:
         which = "1 picture has" if stale == 1 else f"{stale} pictures have"
         yield Note(
@@ -107,15 +311,13 @@ def _about_masks(records: list[Record], masks: dict[str, Areas], out: Path) -> I
             "run dsk text again",
             warning=True,
         )
-    if not masks:
-        return
-    masked = [r for r in records if masks[f"{r.picture.path.stem}.png"][1]]
-    yield Note(
-        f"{len(masked)} of {_of(len(records), 'picture')} {'is' if len(masked) == 1 else 'are'} "
-        "learned in part: masks in "
-        f"{out / mask_folder.FOLDER} (for kohya's trainers: masked_loss and conditioning_data_dir)"
-    )
-    turned = sum(read_more(record.picture.path).turn > 1 for record in masked)
+    masked = sum(row.masked for row in rows)
+    if masked:
+        yield Note(
+            f"{masked} of {of(len(rows), 'picture')} {'is' if masked == 1 else 'are'} "
+            f"learned in part: masks in {out / mask_folder.FOLDER}"
+        )
+    turned = sum(row.turned for row in rows)
     if turned:
         yield Note(
             f"{turned} of the masks {'is of a picture' if turned == 1 else 'are of pictures'} that "
@@ -123,116 +325,3 @@ def _about_masks(records: list[Record], masks: dict[str, Areas], out: Path) -> I
             "dsk upright rewrites such files",
             warning=True,
         )
-
-
-def _export(
-    records: list[Record], masks: dict[str, Areas], out: Path, folder: Path
-) -> Iterator[Work]:
-    """Bring ``out`` to hold this one folder: written aside whole, then renamed."""
-    wanted = {_exported_name(record): record for record in records}
-    mark = out / MARK
-    written = _written(mark)
-    _refuse_strangers(out, written)
-    there = written.get("folder") == folder.name and _up_to_date(folder, wanted)
-    if there and mask_folder.up_to_date(out, masks, written):
-        yield Note(f"{folder} is up to date")
-        yield Wrote(folder, fresh=False)
-        return
-    draft = out / ".part"
-    shutil.rmtree(draft, ignore_errors=True)
-    draft.mkdir(parents=True)
-    for done, record in enumerate(records, 1):
-        target = draft / _exported_name(record)
-        if target.name != record.picture.path.name:
-            target.write_bytes(_as_png(record))
-        else:
-            save(record.picture.path, target)
-        if record.tags:
-            caption_path(target).write_text(caption(record) + "\n", encoding="utf-8", newline="\n")
-        yield Progress(done, len(records), record.key)
-    files = {path.name: _digest(path) for path in sorted(draft.iterdir())}
-    # The mark names the old folder until the new one stands, so a run killed here can go on.
-    new = {"folder": folder.name, "files": files, **mask_folder.draft(out, masks)}
-    old_masks = written.get("masks", {}) | written.get("old masks", {})
-    both = {**new, "old": written.get("folder", ""), "old masks": old_masks, "drawn": ""}
-    write_file(mark, json.dumps(both).encode())
-    for old in {folder.name, written.get("folder", ""), written.get("old", "")} - {""}:
-        shutil.rmtree(out / old, ignore_errors=True)
-    os.replace(draft, folder)
-    mask_folder.put(out, both)
-    write_file(mark, json.dumps(new).encode())
-    yield Wrote(folder)
-
-
-def _written(mark: Path) -> dict[str, Any]:
-    """What an earlier export wrote; its names are looked at, for a folder may come from anyone."""
-    if not mark.exists():
-        return {}
-    written: dict[str, Any] = json.loads(mark.read_text())
-    for name in (written.get("folder", ""), written.get("old", "")):
-        if name and name != safe_stem(name):
-            raise DatasetError(f"{mark} names a folder elsewhere: {name!r}; delete that file")
-    return written
-
-
-def _exported_name(record: Record) -> str:
-    path = record.picture.path
-    return path.name if path.suffix.lower() in READ else path.stem + ".png"
-
-
-def _as_png(record: Record) -> bytes:
-    """A picture in a format that trainers pass over (GIF, AVIF), as one that they read."""
-    return encode(decode(record.picture.path), ".png")
-
-
-def _digest(path: Path) -> str:
-    """What tells a caption that a person edited here; pictures are told by their names."""
-    return hashlib.blake2b(path.read_bytes(), digest_size=8).hexdigest() * (path.suffix == ".txt")
-
-
-def _refuse_strangers(out: Path, written: dict[str, Any]) -> None:
-    """Raise DatasetError where the export would stand among, or replace, somebody's files."""
-    if not out.exists():
-        return
-    ours = {MARK, ".part", written.get("folder"), written.get("old"), *mask_folder.names(written)}
-    for draft in drafts(out):
-        draft.unlink()
-    strangers = sorted(path.name for path in out.iterdir() if path.name not in ours)
-    strangers += mask_folder.strangers(out, written)
-    folder = out / written.get("folder", "-")
-    if folder.is_dir():
-        known = written["files"]
-        # A trainer leaves its caches (.npz) beside the pictures; they go with the pictures.
-        inside = sorted(path for path in folder.iterdir() if path.suffix != ".npz")
-        strange = [p for p in inside if known.get(p.name) != _digest(p)]
-        strangers += [f"{folder.name}/{path.name}" for path in strange]
-    if strangers:
-        raise DatasetError(
-            f"{out} holds files that are not of this export, or were edited there "
-            f"({', '.join(strangers[:3])}); edit the dataset's own captions instead, "
-            "move these away, or choose another folder with --out"
-        )
-
-
-def _up_to_date(folder: Path, wanted: dict[str, Record]) -> bool:
-    """Say whether a folder holds just these pictures with these captions."""
-    if not folder.is_dir():
-        return False
-    names = {path.name for path in folder.iterdir() if path.suffix not in {".npz", ".txt"}}
-    return names == set(wanted) and all(_same(folder / name, r) for name, r in wanted.items())
-
-
-def _same(path: Path, record: Record) -> bool:
-    if path.name != record.picture.path.name:
-        return path.read_bytes() == _as_png(record) and _same_caption(path, record)
-    source, target = record.picture.path.stat(), path.stat()
-    linked = (source.st_dev, source.st_ino) == (target.st_dev, target.st_ino)
-    if not linked and path.read_bytes() != record.picture.path.read_bytes():
-        return False
-    return _same_caption(path, record)
-
-
-def _same_caption(path: Path, record: Record) -> bool:
-    text = caption_path(path)
-    wanted = caption(record) + "\n" if record.tags else None
-    return (text.read_text(encoding="utf-8") if text.exists() else None) == wanted

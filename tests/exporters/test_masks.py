@@ -1,20 +1,20 @@
 """Masks beside the exported folder: drawn from the facts, fit for their pictures, or not there."""
 
-import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from datasetkit.content import content_print
-from datasetkit.dataset import Dataset, Step
+from datasetkit.dataset import Dataset
 from datasetkit.engines.events import Event, Said
 from datasetkit.engines.local import run_leg
 from datasetkit.errors import DatasetError
 from datasetkit.exporters.repeats import Repeats
 from datasetkit.grabbers.folder import Folder
 from datasetkit.masks import hidden, outdated
+from tests.exporters.exported import hide
 
 Tree = Callable[[Path], dict[str, bytes]]
 
@@ -24,15 +24,6 @@ def home(tmp_path: Path, gallery: Path) -> Path:
     with Dataset(tmp_path / "set", write=True) as dataset:
         run_leg(dataset, [Folder(str(gallery))], lambda event: None)
     return tmp_path / "set"
-
-
-def hide(home: Path, key: str, *areas: tuple[int, int, int, int]) -> None:
-    """Keep in a picture's facts that these areas are hidden, as a stage does."""
-    with Dataset(home, write=True) as dataset, Step(dataset, [{"text": {}}]) as step:
-        record = dataset.record(key)
-        assert record
-        fact = {"print": content_print(record.picture), "size": list(record.picture.size)}
-        step.note(record.with_facts("text", fact | {"mask": [list(area) for area in areas]}))
 
 
 def export(home: Path, **options: object) -> list[str]:
@@ -49,9 +40,10 @@ def export(home: Path, **options: object) -> list[str]:
 
 def test_without_hidden_parts_there_is_no_folder_and_no_word_of_it(home: Path) -> None:
     said = export(home)
-    assert sorted(path.name for path in (home / "train").iterdir()) == [".dsk-export.json", "67_x"]
+    names = [".dsk-export.json", "67_x", "dataset.toml", "train.toml"]
+    assert sorted(path.name for path in (home / "train").iterdir()) == names
     assert not any("mask" in text for text in said)
-    assert set(json.loads((home / "train" / ".dsk-export.json").read_text())) == {"folder", "files"}
+    assert not any("mask" in (home / "train" / name).read_text() for name in names if "." in name)
 
 
 def test_every_picture_has_a_mask_of_its_size_where_one_has(home: Path) -> None:
@@ -114,39 +106,21 @@ def test_a_mask_that_a_person_painted_on_is_not_thrown_away(home: Path) -> None:
 def test_somebody_elses_masks_are_not_touched(home: Path) -> None:
     (home / "train" / "masks").mkdir(parents=True)
     (home / "train" / "masks" / "p0.png").write_bytes(b"mine")
-    with pytest.raises(DatasetError, match=r"not of this export.*\(masks\)"):
+    with pytest.raises(DatasetError, match=r"not of this export.*\(masks/p0.png\)"):
         export(home)
     assert (home / "train" / "masks" / "p0.png").read_bytes() == b"mine"
 
 
-@pytest.mark.parametrize("at", ["mark", "gone", "there"])
-def test_a_killed_export_is_finished_by_the_next(
-    home: Path, tree: Tree, at: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from datasetkit.exporters import mask_folder
-
+def test_kohyas_settings_name_the_masks(home: Path) -> None:
     hide(home, "p0", (5, 10, 15, 20))
-    export(home)
-    hide(home, "p0", (5, 10, 15, 30))
-    real = mask_folder.put
-
-    def killed(out: Path, written: dict[str, object]) -> None:
-        if at == "gone":
-            (out / "masks" / "p1.png").unlink()
-        if at == "there":
-            real(out, written)
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(mask_folder, "put", killed)
-        export(home)
-    export(home)
-    found = tree(home / "train")
-    with Image.open(home / "train" / "masks" / "p0.png") as mask:
-        assert mask.getpixel((6, 25)) == 0
-    assert not any("part" in name for name in found)
-    assert "old masks" not in json.loads(found[".dsk-export.json"])
-    assert export(home)[-1].endswith("is up to date")
+    export(home, subset=("one: name:p0", "rest: x1"))
+    train = home / "train"
+    (dataset,) = tomllib.loads((train / "dataset.toml").read_text())["datasets"]
+    masks = {subset["conditioning_data_dir"] for subset in dataset["subsets"]}
+    assert masks == {str(train / "masks")} and len(dataset["subsets"]) == 2
+    assert tomllib.loads((train / "train.toml").read_text())["training"]["masked_loss"] is True
+    pictures = {path.stem for path in train.glob("*_*/*.png")}
+    assert {path.stem for path in (train / "masks").iterdir()} == pictures  # none more, none less
 
 
 def test_a_turned_picture_is_told_of(home: Path) -> None:

@@ -78,11 +78,9 @@ def test_a_change_brings_the_folder_up_to_date(home: Path) -> None:
     export(home, Repeats(name="x"))
     folder = home / "train" / "80_x"
     assert (folder / "p0.txt").read_text() == "1girl, red scarf\n"
-    assert sorted(path.name for path in (home / "train").iterdir()) == [
-        ".dsk-export.json",
-        "80_x",
-    ]
-    assert not (folder / "p5.png").exists()
+    names = [".dsk-export.json", "80_x", "dataset.toml", "train.toml"]
+    assert sorted(path.name for path in (home / "train").iterdir()) == names
+    assert not (folder / "p5.png").exists() and not (folder / "p0.npz").exists()
 
 
 @pytest.mark.parametrize("stranger", ["notes.doc", "10_other/a.png", "67_x/mine.png"])
@@ -148,20 +146,81 @@ def test_a_caption_edited_in_the_export_is_not_thrown_away(home: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["../victim", "/tmp", ".."])
-def test_a_mark_that_names_a_folder_elsewhere_is_refused(home: Path, name: str) -> None:
+def test_a_mark_that_names_files_elsewhere_removes_none(home: Path, name: str) -> None:
     export(home, Repeats(name="x"))
+    (home / "victim").mkdir()
+    (home / "victim" / "p0.png").write_bytes(b"somebody's")
     mark = home / "train" / ".dsk-export.json"
-    mark.write_text(json.dumps(json.loads(mark.read_text()) | {"old": name}))
-    with pytest.raises(DatasetError, match="names a folder elsewhere"):
-        export(home, Repeats(name="y"))
+    named = {f"{name}/p0.png": "", "../victim/p0.png": ""}
+    content = json.loads(mark.read_text())
+    mark.write_text(json.dumps(content | {"pictures": content["pictures"] | named}))
+    export(home, Repeats(name="y"))
+    assert (home / "victim" / "p0.png").read_bytes() == b"somebody's"
 
 
 def test_a_killed_export_is_finished_by_the_next(home: Path, tree: Tree) -> None:
     export(home, Repeats(name="x"))
     wanted = tree(home / "train")
-    (home / "train" / "..dsk-export.json.99.dsk-part").write_text("{")
-    (home / "train" / ".part").mkdir()
-    (home / "train" / ".part" / "p0.png").write_bytes(b"half")
-    (home / "train" / "67_x" / "p1.png").unlink()
+    (home / ".train.dsk-export" / "67_x").mkdir(parents=True)
+    (home / ".train.dsk-export" / "67_x" / "p0.png").write_bytes(b"half")
+    (home / "train").rename(home / ".train.dsk-before")
     export(home, Repeats(name="x"))
     assert tree(home / "train") == wanted
+    assert not any(path.name.startswith(".train") for path in home.iterdir())
+
+
+def test_a_picture_without_a_caption_gets_the_name(home: Path) -> None:
+    (home / "p0.txt").write_text("")
+    export(home, Repeats(name="kirara"))
+    assert (home / "train" / "67_kirara" / "p0.txt").read_text() == "kirara\n"
+
+
+def test_a_copy_is_edited_without_the_datasets_picture(home: Path) -> None:
+    export(home, Repeats(name="x"))
+    export(home, Repeats(name="x", copy=True))
+    mine, ours = home / "train" / "67_x" / "p0.png", home / "p0.png"
+    before = ours.read_bytes()
+    assert not mine.samefile(ours) and mine.read_bytes() == before
+    assert export(home, Repeats(name="x", copy=True))[-1].endswith("is up to date")
+    Image.new("RGB", (20, 20), "red").save(mine)
+    assert ours.read_bytes() == before
+    with pytest.raises(DatasetError, match=r"were edited there \(67_x/p0.png\)"):
+        export(home, Repeats(name="x", copy=True, steps=1))
+
+
+def test_a_refused_folder_is_told_before_anything_else(home: Path) -> None:
+    (home / "train").mkdir()
+    (home / "train" / "mine.doc").write_bytes(b"mine")
+    said: list[str] = []
+    with Dataset(home, write=True) as dataset, pytest.raises(DatasetError, match="not of this"):
+        run_leg(
+            dataset,
+            [Repeats(name="x")],
+            lambda event: said.append(event.text) if isinstance(event, Said) else None,
+        )
+    assert said == []
+
+
+def test_the_command_is_said_last(home: Path) -> None:
+    said = export(home, Repeats(name="x"))
+    assert [text for text in said if not text.startswith("wrote")][-1].startswith("for kohya's")
+
+
+@pytest.mark.skipif(not Path("/proc/self").exists(), reason="only Linux has a folder like that")
+def test_where_nothing_can_be_written_is_said(home: Path) -> None:
+    with pytest.raises(DatasetError, match="cannot be written"):
+        export(home, Repeats(name="x", out="/proc/x"))
+
+
+def test_more_than_was_asked_is_told_with_the_way_out(home: Path) -> None:
+    said = export(home, Repeats(name="x", steps=12, epochs=10))
+    assert any("5.0 times what was asked" in text and "use --epochs 2" in text for text in said)
+    said = export(home, Repeats(name="x", steps=2, epochs=1))
+    assert any("3.0 times" in text and "; leave pictures out" in text for text in said)
+    assert not any("times what was" in t for t in export(home, Repeats(name="x", steps=60)))
+
+
+def test_steps_have_one_meaning_in_a_sentence(home: Path) -> None:
+    said = export(home, Repeats(name="x", steps=120, batch=4))
+    assert "= 120 pictures shown (asked: 120; repeats = ceil(120 / 10 / 6))" in said[0]
+    assert not any("batch size 1" in text for text in said)
