@@ -1,0 +1,1 @@
+"""What may be wrong with a set, a file a theme: each finding with the command that mends it."""

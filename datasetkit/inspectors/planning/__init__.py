@@ -1,0 +1,1 @@
+"""What a training will need, worked out before it: its numbers, its memory, its time."""

@@ -1,0 +1,1 @@
+"""What the report tells, by theme: each module counts what passes, and holds no pictures."""
