@@ -91,6 +91,22 @@ STAGES = {
         "datasetkit.exporters.repeats:Repeats",
         "Write the folder a kohya trainer reads, with the repeats worked out.",
     ),
+    "export": Entry(
+        "datasetkit.exporters.export:Export",
+        "Write the dataset in another program's form: datasets, OneTrainer, ai-toolkit and others.",
+    ),
+    "check": Entry(
+        "datasetkit.inspectors.check:Check",
+        "Find what would harm a training, each fault with the command that mends it.",
+    ),
+    "report": Entry(
+        "datasetkit.inspectors.report.report:Report",
+        "Write one page of HTML that shows the dataset: pictures, tags, shapes, what was left out.",
+    ),
+    "plan": Entry(
+        "datasetkit.inspectors.plan:Plan",
+        "Work out a training's steps, rank, rates, memory and time, with the reason for each.",
+    ),
     "train": Entry(
         "datasetkit.backend.train:Train",
         "Train a LoRA on the exported folder, one file an epoch.",

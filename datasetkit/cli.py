@@ -208,24 +208,20 @@ def info(
 
 
 @app.command()
-def undo(dataset: DatasetOption = Path("dataset")) -> None:
-    """Take the last step back: captions, pixels, rejects and what was brought in."""
-    from datasetkit.dataset import Dataset
-    from datasetkit.dataset import undo as take_back
-    from datasetkit.dataset.places import MEMORY
+def undo(
+    dataset: DatasetOption = Path("dataset"),
+    yes: Annotated[
+        bool, typer.Option("--yes", help="take pictures out also where export or such ran since")
+    ] = False,
+) -> None:
+    """Take the last step back: captions, pixels, rejects and what was brought in.
 
-    with Dataset(dataset, write=True, make=False) as opened:
-        line = take_back(opened)
-    names = "+".join(next(iter(call)) for call in line["stages"])
-    counts = ", ".join(f"{line[what]} {what}" for what in ("added", "changed", "rejected"))
-    sys.stderr.write(f"took back {names} (step {line['step']}: {counts})\n")
-    if line["added"]:
-        aside = dataset / MEMORY / "undone" / f"{line['step']:04d}"
-        sys.stderr.write(f"what it had brought in is in {aside}\n")
-    later = dict.fromkeys(next(iter(call)) for task in line["later"] for call in task["stages"])
-    if later:
-        them = "it" if len(later) == 1 else "them"
-        sys.stderr.write(f"what {', '.join(later)} made since stands; run {them} again\n")
+    What export, repeats, report and such made is left; the step before them is taken back. Where
+    that one brought pictures in, say so with --yes.
+    """
+    from datasetkit.cli_undo import take_back
+
+    take_back(dataset, even_pictures=yes)
 
 
 @app.command()
@@ -252,6 +248,7 @@ def _execute(
 ) -> None:
     """Run a pipeline, be it one stage of a sub-command, and end with a line and an exit code."""
     from datasetkit.dataset import Dataset
+    from datasetkit.dataset.hand import pictures_in
     from datasetkit.dataset.places import MEMORY
     from datasetkit.engines.chain import plan, run_pipeline
     from datasetkit.engines.events import Ended
@@ -286,6 +283,7 @@ def _execute(
             # A folder mistyped is not a new dataset: that takes something to put into it.
             brings = (s for s in pipeline.stages if not isinstance(s, Selective))
             make = any(isinstance(stage, (Source, Task)) for stage in brings)
+            make = make or bool(pictures_in(folder))
             with Dataset(folder, write=not dry_run, make=make) as dataset:
                 for note in dataset.notes:
                     screen.say(note)

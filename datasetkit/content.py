@@ -36,10 +36,11 @@ def _of_file(path: Path) -> tuple[int, list[bytes]] | None:
         number = os.open(path, flags)
     except OSError:
         return None
+    status = os.fstat(number)
+    if not stat.S_ISREG(status.st_mode) or not status.st_size:
+        os.close(number)
+        return None
     with os.fdopen(number, "rb", buffering=0) as file:
-        status = os.fstat(number)
-        if not stat.S_ISREG(status.st_mode) or not status.st_size:
-            return None
         try:
             pieces = []
             for start in _starts(status.st_size):

@@ -6,8 +6,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from datasetkit.dataset import Dataset
+from datasetkit.names import few_of
 from datasetkit.record import Record
-from datasetkit.where import unmet, where
+from datasetkit.unmet import unmet
+from datasetkit.where import where
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -166,7 +168,7 @@ def _history_line(line: dict[str, Any]) -> str:
             calls.append(f"{name} {given}".strip())
     counts = [f"{line[what]} {what}" for what in ("added", "changed", "rejected") if line.get(what)]
     if line.get("outputs"):
-        counts.append(f"wrote {line['outputs'][-1]}")
+        counts.append(f"wrote {few_of(line['outputs'])}")
     if line.get("interrupted"):
         counts.append("interrupted")
     return f"{line['step']:>3}  {line['when']}  {' + '.join(calls)}: {', '.join(counts)}"

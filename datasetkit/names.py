@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from collections.abc import Sequence
 
 MAX_BYTES = 200  # of UTF-8, so that a suffix and a temporary mark still fit into 255
 
@@ -21,6 +22,14 @@ def safe_stem(text: str) -> str:
     if _RESERVED.match(text):
         text = "_" + text
     return text or "_"
+
+
+def few_of(names: Sequence[str], at_most: int = 3) -> str:
+    """Name some files in a sentence: all of a few, of many the last and how many more."""
+    if len(names) > at_most:
+        return f"{names[-1]} and {len(names) - 1} more"
+    *rest, last = names
+    return f"{', '.join(rest)} and {last}" if rest else last
 
 
 def same_file(name: str) -> str:

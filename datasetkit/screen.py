@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 from datasetkit.engines.events import Advanced, Began, Ended, Event, Outcome, Said
 from datasetkit.errors import DatasetkitError
+from datasetkit.names import few_of
 
-SHOWN_OUTPUTS = 3
 SHOWN_TAGS = 12
 # That speak to the person: long waits, fallbacks, what was found.
 LOGS = ("datasetkit.hub", "datasetkit.taggers", "datasetkit.cleaners")
@@ -195,7 +195,8 @@ class Terminal:
             if self._task is not None:
                 self._progress.remove_task(self._task)
                 self._task = None
-            self._print(f"{event.outcome.stage:>10}: ", summary(event.outcome), "")
+            if did := summary(event.outcome):
+                self._print(f"{event.outcome.stage:>10}: ", did, "")
 
     def say(self, text: str) -> None:
         """Say the sentence above the bar."""
@@ -261,7 +262,10 @@ class _NowAndThen:
 
 
 def summary(outcome: Outcome) -> str:
-    """What a stage did, in a line: "61 pictures: 58 changed, 2 unchanged, 1 rejected (…)"."""
+    """What a stage did, in a line: "61 pictures: 58 changed, 2 unchanged, 1 rejected (…)".
+
+    Empty where it did nothing but tell, which was heard when it told.
+    """
     if outcome.already_done:
         return "done before"
     rejected = outcome.rejected.total()
@@ -281,11 +285,9 @@ def summary(outcome: Outcome) -> str:
         parts.append(f"{outcome.passed_over.total()} passed over ({left})")
     text = f"{total} picture{'s' * (total != 1)}: {', '.join(parts)}" if total else ", ".join(parts)
     if outcome.written:
-        few = [str(path) for path in outcome.outputs]
-        few = few if len(few) <= SHOWN_OUTPUTS else [few[-1], f"{len(few) - 1} more"]
-        wrote = f"wrote {' and '.join(few)}"
+        wrote = f"wrote {few_of([str(path) for path in outcome.outputs])}"
         text = f"{text}; {wrote}" if outcome.changed or rejected else wrote
-    return text or "nothing to do"
+    return text or ("" if outcome.told else "nothing to do")
 
 
 def surveyed(outcome: Outcome) -> list[str]:

@@ -14,7 +14,7 @@ docs/filters.md names all keys.
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -59,7 +59,7 @@ def _words_of(record: Record) -> list[str]:
     return [t.name if t.kind == "trigger" else to_caption(t.name) for t in record.tags]
 
 
-_NUMBERS: dict[str, Callable[[Record], float | None]] = {
+NUMBERS: dict[str, Callable[[Record], float | None]] = {
     "score": lambda record: record.origin.score,
     "width": lambda record: record.picture.size[0],
     "height": lambda record: record.picture.size[1],
@@ -76,13 +76,12 @@ KINDS = (
 )  # fmt: skip
 _RATINGS = {"general": "g", "safe": "g", "sensitive": "s", "questionable": "q", "explicit": "e"}
 _KEYS = (
-    *_NUMBERS, *KINDS, "rating", "model_rating", "site", "id", "name", "key", "filetype", "date",
+    *NUMBERS, *KINDS, "rating", "model_rating", "site", "id", "name", "key", "filetype", "date",
     "by",
 )  # fmt: skip
 
 _TOKEN = re.compile(r"\s*(?:([()])|(-(?=\S)))")
-_WORDS = {"and", "or", "not"}
-_DIGITS = re.compile(r"\d")
+WORDS = {"and", "or", "not"}
 
 
 @lru_cache(maxsize=256)
@@ -91,7 +90,7 @@ def where(text: str) -> Test:
 
     An empty filter means all. Raises UsageError naming what is not understood.
     """
-    parts = _parts(text)
+    parts = parts_of(text)
     if not parts:
         return lambda record: True
     reader = _Reader(text, parts)
@@ -99,104 +98,6 @@ def where(text: str) -> Test:
     if reader.left:
         raise UsageError(f"the filter {text!r}: {reader.left[0]!r} closes nothing")
     return test
-
-
-def unmet(text: str, records: Iterable[Record], so: str = "") -> str:
-    """Say that no picture fulfils a filter, what follows, and what may have been meant instead."""
-    said = "; ".join(filter(None, (f"no picture fulfils {text!r}", so)))
-    names, parts = _names_in(records), _parts(text)
-    hint = _joined(parts, names.get("", set())) or next(
-        filter(None, (_hint(part, names) for part in parts)), ""
-    )
-    return f"{said}; {hint}" if hint else said
-
-
-def in_vain(
-    text: str,
-    records: Collection[Record],
-    so: str = "",
-    known: Callable[[str, Collection[str]], bool] = lambda name, names: False,
-) -> str:
-    """Say why a filter is not one to go by; "" where it is.
-
-    No picture fulfils it, or more would if a name that none has were the nearest that one has:
-    but for names that are ``known`` to be other tags, beside those that pictures have.
-    """
-    test = where(text)
-    if not records:
-        return ""
-    if not any(test(record) for record in records):
-        return unmet(text, records, so)
-    names, parts = _names_in(records), _parts(text)
-    for place, part in enumerate(parts):
-        near = _nearest(part, names)
-        if near and not known(_name_of(part), names.get("", ())):
-            spelt = [*parts[:place], f'{part.partition(":")[0]}:"{near}"' if _kind_of(part)
-                     else f'"{near}"', *parts[place + 1 :]]  # fmt: skip
-            meant = where(" ".join("not" if word == "-" else word for word in spelt))
-            if any(meant(record) and not test(record) for record in records):
-                said = f"no picture has '{part}', of which {text!r} speaks"
-                return "; ".join(filter(None, (said, so, _hint(part, names))))
-    return ""
-
-
-def _names_in(records: Iterable[Record]) -> dict[str, set[str]]:
-    """The names of tags by kind, and by "" all that stand or stood, in small letters."""
-    names: dict[str, set[str]] = {}
-    for record in records:
-        names.setdefault("", set()).update(name.lower() for name in record.removed)
-        for tag in record.tags:
-            called = _called(tag)
-            names[""].update((called, tag.name.lower()))
-            names.setdefault(tag.kind, set()).add(called)
-    return names
-
-
-def _joined(parts: list[str], names: set[str]) -> str:
-    """Words side by side that are one tag: ``long hair``; the most that make one."""
-    for many in range(len(parts), 1, -1):
-        for start in range(len(parts) - many + 1):
-            words = parts[start : start + many]
-            name = "_".join(words)
-            if name.lower() in names and _WORDS.isdisjoint(words):
-                return f'did you mean {name} (or "{" ".join(words)}" in quotes)?'
-    return ""
-
-
-def _kind_of(word: str) -> str:
-    """The kind that a word of a filter names; "" for none."""
-    key, _, value = word.partition(":")
-    return key.lower() if key.lower() in KINDS and value else ""
-
-
-def _name_of(word: str) -> str:
-    """The tag that a word of a filter names; "" for a glob, or a condition of another sort."""
-    key, _, value = word.partition(":")
-    if word in _WORDS or word in {"(", ")", "-"} or key.lower() in {*_NUMBERS, *_TEXTS}:
-        return ""
-    name = from_glob((value if _kind_of(word) else word).replace('"', "")).lower()
-    return "" if any(mark in name for mark in "*?") else name
-
-
-def _nearest(word: str, names: Mapping[str, set[str]]) -> str:
-    """What is near to a tag that no picture has; "" for a condition of another sort."""
-    name, known = _name_of(word), names.get(_kind_of(word), set())
-    if not name or name in known:
-        return ""
-    digits = _DIGITS.findall(name)  # 2girls are no 3girls
-    near = get_close_matches(name, known, n=3, cutoff=NEAR)
-    return next((one for one in near if _DIGITS.findall(one) == digits), "")
-
-
-def _hint(word: str, names: Mapping[str, set[str]]) -> str:
-    """End a sentence about a tag that no picture has."""
-    kind = _kind_of(word)
-    if near := _nearest(word, names):
-        return f"did you mean '{kind}{':' * bool(kind)}{near}'?"
-    name, (key, _, value) = _name_of(word), word.partition(":")
-    if name and name not in names.get(kind, set()) and not kind and value and key.isalpha():
-        return f"there is no key '{key}', and no tag '{name}'"
-    return ""
 
 
 class _Reader:
@@ -246,7 +147,7 @@ class _Reader:
         return False
 
 
-def _parts(text: str) -> list[str]:
+def parts_of(text: str) -> list[str]:
     """Split a filter into brackets, signs and words; quoted text is one word, marked by a quote."""
     parts: list[str] = []
     place = 0
@@ -256,7 +157,7 @@ def _parts(text: str) -> list[str]:
             place = sign.end()
             continue
         word, place = _word(text, place)
-        parts.append(word.lower() if word.lower() in _WORDS else word)
+        parts.append(word.lower() if word.lower() in WORDS else word)
     return parts
 
 
@@ -284,15 +185,15 @@ def _condition(word: str) -> Test:
     key, value = key.lower(), value.replace('"', "")
     if not colon or '"' in key or not value:
         return _tag(word.replace('"', ""))
-    if key in _NUMBERS:
-        return _number(_NUMBERS[key], bound_of(key, value))
+    if key in NUMBERS:
+        return _number(NUMBERS[key], bound_of(key, value))
     if key in KINDS:
         pattern = from_glob(value).lower()
         return lambda record: any(
-            t.kind == key and matches(_called(t), pattern) for t in record.tags
+            t.kind == key and matches(called(t), pattern) for t in record.tags
         )
-    if key in _TEXTS:
-        return _TEXTS[key](value)
+    if key in TEXTS:
+        return TEXTS[key](value)
     near = get_close_matches(key, _KEYS, n=1, cutoff=NEAR)
     if near and len(key) > 3:
         raise UsageError(
@@ -306,7 +207,7 @@ def from_glob(text: str) -> str:
     return text.replace(" ", "_") if any(mark in text for mark in "*?") else from_caption(text)
 
 
-def _called(tag: Tag) -> str:
+def called(tag: Tag) -> str:
     """A tag's name in booru form and small letters; a trigger is kept as a person writes it."""
     return (from_caption(tag.name) if tag.kind == "trigger" else tag.name).lower()
 
@@ -316,8 +217,8 @@ def _tag(text: str) -> Test:
     if not pattern:
         raise UsageError(f"the filter: {text!r} is no tag")
     if not any(mark in pattern for mark in "*?"):
-        return lambda record: any(_called(tag) == pattern for tag in record.tags)
-    return lambda record: any(matches(_called(tag), pattern) for tag in record.tags)
+        return lambda record: any(called(tag) == pattern for tag in record.tags)
+    return lambda record: any(matches(called(tag), pattern) for tag in record.tags)
 
 
 def _number(number: Callable[[Record], float | None], bound: Bound) -> Test:
@@ -383,7 +284,7 @@ def _name(value: str) -> Test:
     return test
 
 
-_TEXTS: dict[str, Callable[[str], Test]] = {
+TEXTS: dict[str, Callable[[str], Test]] = {
     "rating": _rating,
     "model_rating": _model_rating,
     "date": _day,

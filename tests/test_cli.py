@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -212,3 +213,52 @@ def test_a_disk_that_is_full_for_real(dsk: CommandLine, tmp_path: Path, gallery:
         assert len(list((small / "set").glob("*.png"))) == 106
     finally:
         subprocess.run(["umount", str(small)], check=True)
+
+
+def test_a_plain_folder_is_a_dataset_for_every_stage(
+    dsk: CommandLine, tmp_path: Path, gallery: Path
+) -> None:
+    said = "6 pictures taken in: plain is a dataset now"
+    for words in (["flatten"], ["clean"], ["check"], ["export", "plain"]):
+        plain = tmp_path / "plain"
+        shutil.copytree(gallery, plain)
+        dry = dsk(*words, "-d", "plain", "--dry-run")
+        assert not (plain / ".dsk").exists()
+        if words in (["flatten"], ["clean"]):
+            assert dry.returncode == 1
+            assert "no dataset in plain yet; any stage takes its 6 pictures in" in dry.stderr
+        done = dsk(*words, "-d", "plain")
+        assert done.returncode == (words == ["check"])  # which finds them too small
+        assert done.stderr.startswith(said)
+        assert "taken in" not in dsk(*words, "-d", "plain").stderr
+        shutil.rmtree(plain)
+    (tmp_path / "plain").mkdir()
+    for words in (["flatten"], ["undo"], ["info"]):
+        assert "there is no dataset in plain; dsk grab" in dsk(*words, "-d", "plain").stderr
+    assert not list((tmp_path / "plain").iterdir())
+
+
+def test_a_plain_folder_is_not_undone(dsk: CommandLine, tmp_path: Path, gallery: Path) -> None:
+    for words in (["undo"], ["info"]):
+        done = dsk(*words, "-d", gallery)
+        assert done.returncode == 1 and "any stage takes its 6 pictures in" in done.stderr
+    assert not (gallery / ".dsk").exists()
+
+
+def test_info_names_the_folders_that_a_task_wrote(
+    dsk: CommandLine, tmp_path: Path, gallery: Path
+) -> None:
+    dsk("folder", gallery)
+    dsk(
+        "repeats",
+        "--steps",
+        "120",
+        "--epochs",
+        "10",
+        "--subset",
+        "one: tag_0 x2",
+        "--subset",
+        "rest: x1",
+    )
+    line = next(line for line in dsk("info").stdout.splitlines() if "repeats" in line)
+    assert "wrote train/" in line and ("_one" in line) and ("_rest" in line)

@@ -65,3 +65,4 @@ def test_runs_from_grab_to_grid_and_then_does_nothing(path: Path, tmp_path: Path
     cells = json.loads(table.read_text(encoding="utf-8"))["cells"]
     assert {(cell["epoch"], cell["weight"]) for cell in cells} == {(0, 0.0), (1, 1.0), (2, 1.0)}
     assert table.with_suffix(".png").stat().st_size > 10_000
+    assert (home / "report.html").exists() == ("- report" in path.read_text())

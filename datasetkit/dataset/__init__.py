@@ -7,6 +7,6 @@ rename, so that a run killed anywhere is finished by the next one.
 
 from datasetkit.dataset.captions import caption
 from datasetkit.dataset.dataset import Dataset, Reject
-from datasetkit.dataset.steps import Step, note_task, undo
+from datasetkit.dataset.steps import Step, next_undone, note_task, undo
 
-__all__ = ["Dataset", "Reject", "Step", "caption", "note_task", "undo"]
+__all__ = ["Dataset", "Reject", "Step", "caption", "next_undone", "note_task", "undo"]

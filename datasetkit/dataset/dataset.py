@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shlex
 import shutil
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack, suppress
@@ -12,7 +13,7 @@ from types import TracebackType
 
 from datasetkit.dataset import history
 from datasetkit.dataset.embeddings import Embeddings
-from datasetkit.dataset.hand import strangers, take_in_hand_edits
+from datasetkit.dataset.hand import pictures_in, strangers, take_in_hand_edits
 from datasetkit.dataset.index import Series
 from datasetkit.dataset.journal import Journal
 from datasetkit.dataset.lines import Line, write_file
@@ -221,6 +222,14 @@ class Dataset:
 
     def _check_there(self) -> None:
         if not (self._make or self.memory.is_dir()):
+            there = shlex.quote(str(self.path))
+            if found := len(pictures_in(self.path)):
+                its = "its picture" if found == 1 else f"its {found} pictures"
+                raise DatasetError(
+                    f"there is no dataset in {self.path} yet; any stage takes {its} in where it "
+                    f"is run without --dry-run (dsk check -d {there}), or dsk folder {there} "
+                    "copies them into one"
+                )
             raise DatasetError(
                 f"there is no dataset in {self.path}; "
                 "dsk grab QUERY or dsk folder PATH makes one (--dataset names another folder)"
@@ -241,7 +250,7 @@ class Dataset:
         self.journal = Journal(self.memory, write=True)
         self._open.callback(lambda: self.journal.close())
         self.notes += recover(self.journal, self.places)
-        self.notes += take_in_hand_edits(self.journal, self.places)
+        self.notes += take_in_hand_edits(self.journal, self.places, first=self._made)
 
     def _check_format(self) -> None:
         path = self.memory / "format.json"
@@ -275,6 +284,11 @@ def cannot_write(path: Path, error: OSError) -> DatasetError:
         errno.EEXIST: "that is a file, not a folder",
         errno.EMFILE: "too many files are open; raise the limit (ulimit -n)",
     }
-    name = Path(error.filename).name if error.filename else ""
+    name = ""
+    if error.filename:
+        file = Path(os.fsdecode(error.filename))
+        name = file.name
+        if not file.resolve().is_relative_to(path.resolve()):  # an --out elsewhere
+            path = file.parent
     help_ = way_out.get(error.errno or 0, "check the folder")
     return DatasetError(f"cannot write {name or 'a file'} in {path}: {error.strerror}; {help_}")

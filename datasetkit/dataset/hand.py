@@ -1,6 +1,7 @@
 """What people did to a dataset's folder between two commands: edits, deletions, returns."""
 
 import os
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,10 +20,10 @@ from datasetkit.record import HAND, Record
 EDITED = "edited"  # in a line: a person changed the record after the step that the line names
 
 
-def take_in_hand_edits(journal: Journal, places: Places) -> list[str]:
+def take_in_hand_edits(journal: Journal, places: Places, *, first: bool = False) -> list[str]:
     """Take in what people did: edited captions, and pictures deleted, put back, added, renamed.
 
-    Returns what a person should be told.
+    ``first`` says that the folder was no dataset before. Returns what a person should be told.
     """
     notes: list[str] = []
     out = journal.rejected
@@ -30,6 +31,13 @@ def take_in_hand_edits(journal: Journal, places: Places) -> list[str]:
     for key in sorted(back):
         journal.keep(_kept_again(journal.rejected[key]) | {"bytes": -1})  # measured below
     converted, added = _take_in_strangers(journal, places, notes)
+    if first and added:
+        there = shlex.quote(str(places.path))
+        were, added = "1 picture" if added == 1 else f"{added} pictures", 0
+        notes.append(
+            f"{were} taken in: {there} is a dataset now, where stages leave the tags of captions "
+            f"as a person's (dsk folder {there} makes a copy whose tags they may change)"
+        )
     keys = journal.kept.in_order()
     gone = []
     suspect = set()  # those whose files say that something was done
@@ -83,16 +91,21 @@ def strangers(journal: Journal, places: Places) -> list[Path]:
             odd = {entry.file for key, entry in kept.entries() if _stem(entry.file) != key}
         return name in odd
 
-    with os.scandir(places.path) as files:
-        found = [
-            places.path / file.name
+    return sorted(path for path in pictures_in(places.path) if not known(path.name))
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """The files that lie in a folder itself and are called as pictures are."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as files:
+        return [
+            folder / file.name
             for file in files
             if f".{file.name.rpartition('.')[2].lower()}" in SUFFIXES
             and file.name[0] != "."
             and file.is_file(follow_symlinks=False)
-            and not known(file.name)
         ]
-    return sorted(found)
 
 
 def _stem(name: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from datasetkit.dataset.lines import Line, Log, read, refuse_paths
+from datasetkit.errors import DatasetError
 
 
 class Joined(NamedTuple):
@@ -19,8 +20,33 @@ class Joined(NamedTuple):
 
 
 def entries(memory: Path) -> list[Line]:
-    """All lines of the history, undone steps and undos included."""
-    return read(memory / "history.jsonl")
+    """All lines of the history, undone steps and undos included.
+
+    Raises DatasetError for one that holds something else: a dataset may come from anyone.
+    """
+    path = memory / "history.jsonl"
+    found = read(path)
+    for number, line in enumerate(found, 1):
+        if not _is_step(line):
+            raise DatasetError(
+                f"{path}, line {number} is damaged (it tells of no step); mend or remove it"
+            )
+    return found
+
+
+def _is_step(line: object) -> bool:
+    if not isinstance(line, dict) or not isinstance(line.get("step"), int):
+        return False
+    if "undo" in line:
+        return True
+    stages, outputs = line.get("stages"), line.get("outputs", [])
+    return (
+        isinstance(stages, list)
+        and all(isinstance(call, dict) for call in stages)
+        and all(isinstance(options, dict) for call in stages for options in call.values())
+        and all(isinstance(line.get(what, 0), int) for what in ("added", "changed", "rejected"))
+        and isinstance(outputs, list)
+    )
 
 
 def append(memory: Path, line: Line) -> None:

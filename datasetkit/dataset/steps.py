@@ -171,21 +171,14 @@ class Step:
 def undo(dataset: Dataset) -> Line:
     """Take back the last step that changed the dataset, and return its line of the history.
 
-    Under ``later`` the line holds those of tasks that ran since: what they made stands. Edits that
-    a person made since are kept. Pictures that the step brought in go to ``.dsk/undone``. Raises
-    DatasetError when there is nothing to undo.
+    The line is as :func:`next_undone` tells it. Edits that a person made since are kept. Pictures
+    that the step brought in go to ``.dsk/undone``; ``aside`` counts them. Raises DatasetError when
+    there is nothing to undo.
     """
     unfinished = history.open_step(dataset.memory)
     if unfinished:
         close_unfinished(dataset, unfinished)
-    steps = [
-        line
-        for line in dataset.history
-        if history.undo_folder(dataset.memory, line["step"]).is_dir()
-    ]
-    if not steps:
-        raise DatasetError(f"there is nothing to undo in {dataset.path}")
-    last = steps[-1]
+    last = next_undone(dataset)
     folder = history.undo_folder(dataset.memory, last["step"])
     number = history.next_number(dataset.memory)
     kept = dataset.journal.kept
@@ -199,13 +192,30 @@ def undo(dataset: Dataset) -> Line:
     # Forget first, move then: killed in between, the files are strangers that a second undo moves.
     dataset.journal.forget(key for key, _ in brought)
     dataset.journal.compact()
-    for _, file in brought:
-        _set_aside(dataset, file, dataset.memory / "undone" / folder.name)
+    files = dict.fromkeys(file for _, file in brought)
+    aside = [_set_aside(dataset, file, dataset.memory / "undone" / folder.name) for file in files]
     (dataset.memory / "marks.json").unlink(missing_ok=True)
     history.append(dataset.memory, {"step": number, "undo": last["step"]})
     shutil.rmtree(folder)
-    later = [line for line in dataset.history if line["step"] > last["step"]]
-    return last | {"later": later}
+    return last | {"aside": sum(aside)}
+
+
+def next_undone(dataset: Dataset) -> Line:
+    """The line of the history of the step that :func:`undo` would take back; changes nothing.
+
+    Under ``later`` it holds those of tasks that ran since: what they made stands. Raises
+    DatasetError when there is nothing to undo.
+    """
+    memory = dataset.memory
+    lines = dataset.history
+    steps = [line for line in lines if history.undo_folder(memory, line["step"]).is_dir()]
+    if unfinished := history.open_step(memory):
+        keys = _announced(memory, unfinished["step"])
+        steps += [unfinished | _counts(dataset, keys)] if keys else []
+    if not steps:
+        raise DatasetError(f"there is nothing to undo in {dataset.path}")
+    last = steps[-1]
+    return last | {"later": [line for line in lines if line["step"] > last["step"]]}
 
 
 def note_task(dataset: Dataset, calls: Sequence[Call], extra: Line) -> None:
@@ -218,9 +228,13 @@ def close_unfinished(dataset: Dataset, unfinished: Line) -> None:
     """End an open step as it stands, so that it can be undone like any other."""
     dataset.journal.compact()
     number = unfinished["step"]
-    changes = history.before(dataset.memory, number)
-    new = {entry["key"]: entry["before"] is None for entry in changes}
+    new = _announced(dataset.memory, number)
     _finish(dataset, number, unfinished["stages"], new, {"interrupted": True})
+
+
+def _announced(memory: Path, step: int) -> dict[str, bool]:
+    """The keys of which a step said that it would change them; True for those that are new."""
+    return {entry["key"]: entry["before"] is None for entry in history.before(memory, step)}
 
 
 def _finish(
@@ -228,18 +242,21 @@ def _finish(
 ) -> None:
     """End a step that touched these keys: those that it brought in, and (False) the others."""
     folder = history.undo_folder(dataset.memory, number)
-    kept = dataset.journal.kept
-    counts = {
-        "added": sum(new and key in kept for key, new in keys.items()),
-        "changed": sum(not new and key in kept for key, new in keys.items()),
-        "rejected": sum(key in dataset.journal.rejected for key in keys),
-    }
     if keys:
-        line = {"step": number, "stages": list(calls), **counts, **extra}
+        line = {"step": number, "stages": list(calls), **_counts(dataset, keys), **extra}
         history.append(dataset.memory, line)
     else:
         shutil.rmtree(folder, ignore_errors=True)  # nothing changed: there is nothing to undo
     history.open_marker(dataset.memory).unlink(missing_ok=True)
+
+
+def _counts(dataset: Dataset, keys: Mapping[str, bool]) -> dict[str, int]:
+    kept = dataset.journal.kept
+    return {
+        "added": sum(new and key in kept for key, new in keys.items()),
+        "changed": sum(not new and key in kept for key, new in keys.items()),
+        "rejected": sum(key in dataset.journal.rejected for key in keys),
+    }
 
 
 def _take_back(
@@ -298,10 +315,14 @@ def _with_later_edits(record: Record, current: Record, joined: history.Joined) -
     return replace(record, removed=removed).with_tags(tags)
 
 
-def _set_aside(dataset: Dataset, name: str, folder: Path) -> None:
-    """Move a picture that an undone step had brought in out of the dataset, without deleting it."""
+def _set_aside(dataset: Dataset, name: str, folder: Path) -> bool:
+    """Move a picture that an undone step had brought in out of the dataset, without deleting it.
+
+    Says whether it is there now.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     for home in (dataset.path, dataset.places.rejected):
         for path in (home / name, captions.caption_path(home / name)):
             if path.exists():
                 os.replace(path, folder / path.name)
+    return (folder / name).exists()

@@ -33,7 +33,7 @@ from datasetkit.pipeline import call_of
 from datasetkit.pixels import Picture, written_suffix
 from datasetkit.record import Record
 from datasetkit.stage import Drop, Map, Progress, Selective, Source, Stage, Task, Whole, Wrote
-from datasetkit.where import unmet
+from datasetkit.unmet import unmet
 
 WAIT = 1.0  # seconds of work, at most, that a kill may cost
 
@@ -230,7 +230,7 @@ def _stage_pixels(dataset: Dataset, result: Result) -> Result:
 
 
 def _run_task(dataset: Dataset, task: Task, name: str, report: Report) -> Outcome:
-    outcome = Outcome(name)
+    outcome = Outcome(name, told=task.tells)
     report(Began(name, None))
     for work in task(dataset):
         if isinstance(work, Progress):

@@ -21,7 +21,7 @@ from datasetkit.pixels import Picture, encode
 from datasetkit.record import HAND, ORDER, Origin, Record, Tag
 from datasetkit.stage import Change, Drop, Find, Known, Note, Selective, Source, opt
 from datasetkit.tags import matches
-from datasetkit.where import unmet
+from datasetkit.unmet import unmet
 
 if TYPE_CHECKING:
     from PIL.Image import Image

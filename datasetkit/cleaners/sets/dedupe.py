@@ -3,9 +3,10 @@
 import filecmp
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 from datasetkit.bars import BARRED
 from datasetkit.cleaners.sets.cropped import part_of
@@ -26,6 +27,7 @@ FOLDER = "duplicates"
 VARIANTS = ("keep", "drop")
 ALSO = ("mirrored", "turned", "cropped")
 BARS_END = 0.98  # of a picture's area inside its bars is sure: they end about there
+Ranked: TypeAlias = tuple[tuple[float, ...], Known]  # the higher, the better
 NAMED = 5  # groups of variants that are named; a sheet shows them all
 # What boorus say of a file rather than of the picture: not true of another file of it.
 OF_THE_FILE = frozenset(
@@ -97,13 +99,8 @@ class Dedupe(Whole):
 
     def __call__(self, records: Sequence[Record], folder: Path) -> Iterator[Change | Work]:
         """Find the groups, draw them if asked to, and say of each who stays."""
-        best_first = self._best_first(records)
-        groups = Groups()
-        for found in grouped(best_first, self._comparing(records)):
-            if isinstance(found, Groups):
-                groups = found
-            elif found % 100 == 0:
-                yield Progress(found, len(best_first), "compared")
+        ranked = filter(None, (self.known(record, n) for n, record in enumerate(records)))
+        groups = yield from self.groups(ranked, records.__getitem__)
         yield from _said(groups, records, self.variants == "keep")
         if self.sheet:
             yield from self._drawn(groups, records, folder)
@@ -115,6 +112,35 @@ class Dedupe(Whole):
         if self.variants == "drop":
             for place, better in groups.variants.items():
                 yield Change(records[place].key, Drop(f"variant of {records[better].key}"))
+
+    def known(self, record: Record, place: int) -> Ranked | None:
+        """What the comparison needs of a measured picture, and its rank; None of a broken one."""
+        measured = _measured(record, self._ways)
+        if not measured:
+            return None
+        ways = [number for number, way in enumerate(Way) if way in self._ways]
+        looks = tuple(int(measured.looks[way], 16) for way in ways)
+        within = measured.inside
+        if within:
+            within = replace(within, looks=tuple(within.looks[way] for way in ways))
+        known = Known(place, measured.file, looks, record.picture.size, within)
+        return _rank(record, place, within), known
+
+    def groups(
+        self, ranked: Iterable[Ranked], record: Callable[[int], Record | None]
+    ) -> Generator[Progress, None, Groups]:
+        """Compare pictures; what is the same, and what a variant, is what the generator returns.
+
+        ``record`` gives the one at a place, None where it is gone; only those that look alike are
+        decoded.
+        """
+        best_first = [known for _, known in sorted(ranked, key=lambda pair: pair[0], reverse=True)]
+        for found in grouped(best_first, self._comparing(record)):
+            if isinstance(found, Groups):
+                return found
+            if found % 100 == 0:
+                yield Progress(found, len(best_first), "compared")
+        return Groups()
 
     @property
     def _ways(self) -> tuple[Way, ...]:
@@ -137,30 +163,17 @@ class Dedupe(Whole):
         own = hashlib.md5(picture.content, usedforsecurity=False).hexdigest()
         return [look] if own == md5 else None
 
-    def _best_first(self, records: Sequence[Record]) -> list[Known]:
-        """What the comparison needs of each picture, those first that are to stay."""
-        ranked: list[tuple[tuple[float, ...], Known]] = []
-        ways = [place for place, way in enumerate(Way) if way in self._ways]
-        for place, record in enumerate(records):
-            measured = _measured(record, self._ways)
-            if measured:  # else it is broken, or gone since
-                looks = tuple(int(measured.looks[way], 16) for way in ways)
-                within = measured.inside
-                if within:
-                    within = replace(within, looks=tuple(within.looks[way] for way in ways))
-                known = Known(place, measured.file, looks, record.picture.size, within)
-                ranked.append((_rank(record, place, within), known))
-        ranked.sort(key=lambda pair: pair[0], reverse=True)
-        return [known for _, known in ranked]
-
-    def _comparing(self, records: Sequence[Record]) -> Comparing:
+    def _comparing(self, record: Callable[[int], Record | None]) -> Comparing:
         def look(place: int) -> Look | None:
-            return _glanced(records[place].picture, SIDE)
+            found = record(place)
+            return _glanced(found.picture, SIDE) if found else None
 
         def same_file(one: int, other: int) -> bool:
+            first, second = record(one), record(other)
             try:
-                path = records[one].picture.path
-                return filecmp.cmp(path, records[other].picture.path, shallow=False)
+                if first is None or second is None:
+                    return False
+                return filecmp.cmp(first.picture.path, second.picture.path, shallow=False)
             except OSError:
                 return False
 

@@ -17,7 +17,8 @@ from datasetkit.errors import UsageError, did_you_mean
 from datasetkit.record import Record, Tag
 from datasetkit.stage import Change, Drop, Note, Whole, Work, opt
 from datasetkit.tags import matches, to_caption
-from datasetkit.where import KINDS, from_glob, in_vain, where
+from datasetkit.unmet import in_vain
+from datasetkit.where import KINDS, from_glob, where
 
 NONE = "none"
 # What a set does without, in words of Danbooru. A character: pages and sheets that show them many

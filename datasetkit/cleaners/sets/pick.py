@@ -113,7 +113,7 @@ def _table(picked: Counts, before: Counts, number: int, total: int) -> Iterator[
     )
     width = max(map(len, _SHOWN))
     for group in _SHOWN:
-        words = _line(group, picked[group], before[group])
+        words = words_told(group, picked[group], before[group])
         if not words:
             continue
         parts = []
@@ -129,7 +129,7 @@ _NAMED = ("outfit", "artist", "character")  # whose words are names, the commone
 _SHOWN = (*(group for group in GROUPS if group != "scene" and group not in _NAMED), *_NAMED)
 
 
-def _line(group: str, picked: Mapping[str, int], before: Mapping[str, int]) -> list[str]:
+def words_told(group: str, picked: Mapping[str, int], before: Mapping[str, int]) -> list[str]:
     """The words of a group that are told, in their order."""
     if group in _NAMED:
         names = sorted(set(picked) - {UNTOLD}, key=lambda word: (-picked[word], word))
@@ -153,11 +153,15 @@ def _verdict(picked: Counts, number: int, tags: float) -> Iterator[Note]:
             "weighed (dsk tag adds what taggers see)",
             warning=True,
         )
-    lacks = [*_missing(picked, number), *_too_much(picked, number)]
-    if lacks:
-        yield Note(f"what a model would miss: {'; '.join(lacks)}", warning=True)
+    if lacking := lacks(picked, number):
+        yield Note(f"what a model would miss: {'; '.join(lacking)}", warning=True)
     else:
         yield Note("no view, framing or pose is missing, and nothing stands out too much")
+
+
+def lacks(picked: Counts, number: int) -> list[str]:
+    """What a model would miss in so many pictures, and what there is too much of, in few words."""
+    return [*_missing(picked, number), *_too_much(picked, number)]
 
 
 def _missing(picked: Counts, number: int) -> Iterator[str]:
