@@ -145,9 +145,9 @@ def _measured(
     """What was found of each model, as the command line names it; and the pictures that failed."""
     from datasetkit.dataset.hand import as_edited
     from datasetkit.engines.events import Advanced, Began
-    from datasetkit.engines.results import in_order
     from datasetkit.taggers.compare import Comparison
     from datasetkit.taggers.truth import truth_of
+    from datasetkit.threads import in_order
 
     records, names, looked, prose = dataset.records, stage.names, 0, 0
     failed = dict[str, str]()

@@ -3,9 +3,8 @@
 import errno
 import itertools
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ from datasetkit.engines.events import Outcome
 from datasetkit.record import Record
 from datasetkit.stage import Drop, Stage
 from datasetkit.tags import to_caption
+from datasetkit.threads import in_order
 
 TOGETHER = 1024  # changes that share one write of their lines and one sync of what was before
 QUICK = 0.002  # seconds; to hand an item to a thread and back costs a fortieth of that
@@ -183,29 +183,6 @@ def machine_fault(error: BaseException | None) -> OSError | None:
             return error
         error = error.__cause__
     return None
-
-
-def in_order(work: Callable[[T], U], items: Iterable[T], workers: int) -> Iterator[tuple[T, U]]:
-    """Do work on items in threads, and give the results in the items' order.
-
-    Only as many items as there are workers are under way at once, so memory stays flat and a
-    killed run has little to do again. When the caller stops, what has not begun is dropped.
-    """
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="dsk")
-    waiting: deque[tuple[T, Future[U]]] = deque()
-    ended = False
-    try:
-        for item in items:
-            waiting.append((item, pool.submit(work, item)))
-            if len(waiting) > workers:
-                done, future = waiting.popleft()
-                yield done, future.result()
-        while waiting:
-            done, future = waiting.popleft()
-            yield done, future.result()
-        ended = True
-    finally:
-        pool.shutdown(wait=ended, cancel_futures=True)  # after Ctrl-C nobody waits for a download
 
 
 def spread(work: Callable[[T], U], items: Iterable[T], workers: int) -> Iterator[tuple[T, U]]:

@@ -13,7 +13,7 @@ from datasetkit.bars import BARRED, seem_barred
 from datasetkit.catalog import name_of
 from datasetkit.dataset import Dataset, Step
 from datasetkit.engines.events import Advanced, Began, Outcome, Report, Said
-from datasetkit.engines.results import Result, commit, count, difference, in_order, machine_fault
+from datasetkit.engines.results import Result, commit, count, difference, machine_fault
 from datasetkit.engines.twins import FACT, Twins
 from datasetkit.errors import DatasetkitError, Gone, PictureError, SiteError, WrongFile
 from datasetkit.frames import VIDEOS, check_decoder, frames_in, take_frames
@@ -22,6 +22,7 @@ from datasetkit.pipeline import call_of
 from datasetkit.pixels import FORMATS, Picture, decode, read_header
 from datasetkit.record import Origin, Record
 from datasetkit.stage import Change, Drop, Find, Known, Note, Source, Update
+from datasetkit.threads import in_order
 
 GIVE_UP_AFTER = 5  # fetches that fail one after another: the site is down, not the file
 ONE_OF_TWO = "the same picture as another site's"

@@ -17,7 +17,7 @@ from datasetkit.dataset import Dataset
 from datasetkit.engines.chain import plan, run_pipeline
 from datasetkit.engines.events import Ended, Event
 from datasetkit.engines.local import legs, run_leg
-from datasetkit.engines.results import CALM, LATE, QUICK, in_order, spread
+from datasetkit.engines.results import CALM, LATE, QUICK, spread
 from datasetkit.errors import DatasetError, ModelError, SiteError
 from datasetkit.exporters.repeats import Repeats
 from datasetkit.grabbers.folder import Folder
@@ -25,6 +25,7 @@ from datasetkit.pipeline import Pipeline
 from datasetkit.pixels import Picture
 from datasetkit.record import Origin, Record, Tag
 from datasetkit.stage import Drop, Find, Known, Map, Note, Source, Task, Work, Wrote
+from datasetkit.threads import in_order
 
 Tree = Callable[[Path], dict[str, bytes]]
 

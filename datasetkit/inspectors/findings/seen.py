@@ -5,15 +5,14 @@ What `dsk dedupe` measured is taken from the facts as long as the file is the sa
 
 import errno
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from datasetkit.cleaners.sets.dedupe import Dedupe
 from datasetkit.errors import PictureError
 from datasetkit.pixels import Header, read_more
 from datasetkit.record import Record
+from datasetkit.threads import in_order
 
 _LACKING = {errno.EMFILE, errno.ENFILE, errno.ENOMEM}  # faults of the machine, not of a picture
 
@@ -54,17 +53,4 @@ def seen_of(record: Record) -> Seen:
 
 def all_seen(records: Iterable[Record]) -> Iterator[tuple[Record, Seen]]:
     """Each record with what was seen of its file; a few are under way at a time."""
-    workers = os.cpu_count() or 1
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="dsk")
-    waiting: deque[tuple[Record, Future[Seen]]] = deque()
-    try:
-        for record in records:
-            waiting.append((record, pool.submit(seen_of, record)))
-            if len(waiting) > 2 * workers:
-                done, future = waiting.popleft()
-                yield done, future.result()
-        while waiting:
-            done, future = waiting.popleft()
-            yield done, future.result()
-    finally:
-        pool.shutdown(wait=not waiting, cancel_futures=True)
+    return in_order(seen_of, records, os.cpu_count() or 1)

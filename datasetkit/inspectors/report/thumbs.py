@@ -3,14 +3,14 @@
 import base64
 import io
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from datasetkit.errors import PictureError
 from datasetkit.record import Record
+from datasetkit.threads import in_order
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -41,20 +41,7 @@ def thumb(record: Record, side: int) -> Thumb:
 
 def thumbs(records: Iterable[Record], side: int) -> Iterator[tuple[Record, Thumb]]:
     """Make many small, in threads, in their order; a few are under way at once."""
-    workers = os.cpu_count() or 1
-    waiting: deque[tuple[Record, Future[Thumb]]] = deque()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="dsk")
-    try:
-        for record in records:
-            waiting.append((record, pool.submit(thumb, record, side)))
-            if len(waiting) > workers:
-                done, future = waiting.popleft()
-                yield done, future.result()
-        while waiting:
-            done, future = waiting.popleft()
-            yield done, future.result()
-    finally:
-        pool.shutdown(cancel_futures=True)
+    return in_order(partial(thumb, side=side), records, os.cpu_count() or 1)
 
 
 def _encoded(image: "Image", side: int) -> Thumb:
